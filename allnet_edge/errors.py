@@ -1,0 +1,110 @@
+"""Every error that allnet-edge raises on purpose, with the exit code it ends the program with.
+
+    AllnetEdgeError                 1   a bug of ours, if it is ever seen bare
+    +-- UsageError                  2   the command, a setting or a path is wrong
+    |   +-- UnknownNameError            a target, model, stage or key that does not exist
+    |   +-- RecipeError                 a recipe or target file that cannot be used
+    |   +-- OutputDirError              an output folder that is not ours, busy or not writable
+    +-- EnvironmentMismatch         3   this machine cannot do it
+    |   +-- MissingDependencyError      an extra that is not installed
+    |   +-- DeviceMismatchError         a bundle or engine made for another device
+    |   +-- StorageError                the disk is full or failing
+    +-- ConversionError             4   a graph could not be converted or compiled
+    +-- GateFailed                  5   the compressed network is worse than the margin allows
+    +-- BenchmarkInvalid            6   the measurement cannot be trusted
+    +-- IntegrityError              7   a hash, a signature or a golden tensor differs
+    +-- GateInconclusive            8   too few cells to decide
+    +-- DataError                   9   the input data cannot be used
+        +-- ImageError                  one image that cannot be decoded or is refused
+        +-- SplitError                  a split that cannot be made or that leaks
+"""
+
+
+class AllnetEdgeError(Exception):
+    """Base of the tree.
+
+    Args:
+        what: What is wrong, in one sentence, naming the offending value.
+        where: The file, folder or key that it concerns, if there is one.
+        fix: What the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: object = None, fix: str | None = None) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.fix = fix
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where is not None:
+            lines.append(f"where: {self.where}")
+        if self.fix is not None:
+            lines.append(f"fix: {self.fix}")
+        return "\n".join(lines)
+
+
+class UsageError(AllnetEdgeError):
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is in no list; the message gives the nearest match and the list."""
+
+
+class RecipeError(UsageError):
+    """A recipe or target file with an unknown key, a wrong type or a contradiction."""
+
+
+class OutputDirError(UsageError):
+    """An output folder that is not ours, in use by another process, or not writable."""
+
+
+class EnvironmentMismatch(AllnetEdgeError):
+    exit_code = 3
+
+
+class MissingDependencyError(EnvironmentMismatch):
+    """A package of an extra that this command needs."""
+
+
+class DeviceMismatchError(EnvironmentMismatch):
+    """A bundle or an engine that was made for another device or another runtime."""
+
+
+class StorageError(EnvironmentMismatch):
+    """The disk is full, read-only or failing."""
+
+
+class ConversionError(AllnetEdgeError):
+    exit_code = 4
+
+
+class GateFailed(AllnetEdgeError):
+    exit_code = 5
+
+
+class BenchmarkInvalid(AllnetEdgeError):
+    exit_code = 6
+
+
+class IntegrityError(AllnetEdgeError):
+    exit_code = 7
+
+
+class GateInconclusive(AllnetEdgeError):
+    exit_code = 8
+
+
+class DataError(AllnetEdgeError):
+    exit_code = 9
+
+
+class ImageError(DataError):
+    """One image that cannot be decoded, or that is refused by name."""
+
+
+class SplitError(DataError):
+    """A split that cannot be made, or whose parts share an image or a patient."""

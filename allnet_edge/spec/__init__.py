@@ -1,0 +1,1 @@
+"""What is asked for: frozen, typed, unknown keys refused."""

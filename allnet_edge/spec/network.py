@@ -1,0 +1,62 @@
+"""What goes into a network and what comes out of it."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from allnet_edge.spec.base import Frozen
+
+
+class Preprocess(Frozen):
+    """How an image file becomes the uint8 tensor that every runtime is handed.
+
+    The tensor is NHWC, RGB, uint8 in 0..255. Standardisation, ``(x - mean) / sd`` in units of
+    0..255, lies INSIDE the deployed graph; it is repeated here only so that it can be read.
+
+    Attributes:
+        crop: Side of the centre crop in pixels, taken before the resize; None keeps the image.
+        size: Side of the square tensor in pixels.
+        mean: One value for all channels, or one a channel.
+        sd: Like ``mean``.
+    """
+
+    colour: Literal["RGB"] = "RGB"
+    crop: int | None = Field(default=None, ge=1)
+    size: int = Field(ge=32, le=1024)
+    resize: Literal["bilinear"] = "bilinear"
+    mean: tuple[float, ...] = (0.0,)
+    sd: tuple[float, ...] = (1.0,)
+    layout: Literal["NHWC"] = "NHWC"
+    dtype: Literal["uint8"] = "uint8"
+
+    @model_validator(mode="after")
+    def _channels(self) -> "Preprocess":
+        if len(self.mean) != len(self.sd) or len(self.mean) not in (1, 3):
+            raise ValueError("mean and sd need one value each, or three each")
+        if min(self.sd) <= 0:
+            raise ValueError("sd must be positive")
+        return self
+
+
+class NetworkSpec(Frozen):
+    """A network of the zoo with everything that fixes its shape.
+
+    Attributes:
+        network: Name of a module in ``allnet_edge.models``.
+        classes: Class names; two make a single sigmoid unit whose output is the probability of
+            ``classes[1]``, the positive class; more make a softmax.
+        width: Multiplier of every channel count (1.0 is the published network).
+    """
+
+    network: str
+    preprocess: Preprocess
+    classes: tuple[str, ...] = Field(min_length=2)
+    width: float = Field(default=1.0, gt=0, le=2)
+
+    @property
+    def input_size(self) -> int:
+        return self.preprocess.size
+
+    @property
+    def units(self) -> int:
+        return 1 if len(self.classes) == 2 else len(self.classes)
