@@ -46,12 +46,15 @@ class NetworkSpec(Frozen):
         classes: Class names; two make a single sigmoid unit whose output is the probability of
             ``classes[1]``, the positive class; more make a softmax.
         width: Multiplier of every channel count (1.0 is the published network).
+        bn_momentum: Of the batch-norm moving averages. Keras' 0.99 lags behind on short runs, so
+            that evaluation collapses; training sets it from the number of steps.
     """
 
     network: str
     preprocess: Preprocess
     classes: tuple[str, ...] = Field(min_length=2)
     width: float = Field(default=1.0, gt=0, le=2)
+    bn_momentum: float = Field(default=0.99, ge=0.5, lt=1)
 
     @property
     def input_size(self) -> int:

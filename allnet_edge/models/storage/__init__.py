@@ -1,0 +1,1 @@
+"""How a float model lies on disk: safetensors for the weights, JSON for everything else."""

@@ -1,0 +1,1 @@
+"""Feature extractors that networks are built from; not networks by themselves."""

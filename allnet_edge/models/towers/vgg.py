@@ -1,0 +1,35 @@
+"""VGG16 without its top (Simonyan & Zisserman 2014, arXiv 1409.1556).
+
+Layer names, weight shapes and their order are those of ``keras.applications.VGG16``.
+"""
+
+from types import ModuleType
+
+from allnet_edge.models.towers.api import Tensor
+from allnet_edge.models.towers.blocks import scaled
+
+_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+
+
+def vgg16(keras: ModuleType, x: Tensor, width: float = 1.0) -> dict[str, Tensor]:
+    """Apply the tower.
+
+    Args:
+        x: [n, h, w, 3], standardised.
+
+    Returns:
+        The outputs of ``block1_pool`` to ``block5_pool`` by name.
+    """
+    taps: dict[str, Tensor] = {}
+    for block, (channels, depth) in enumerate(_BLOCKS, start=1):
+        for conv in range(1, depth + 1):
+            x = keras.layers.Conv2D(
+                scaled(channels, width),
+                3,
+                padding="same",
+                activation="relu",
+                name=f"block{block}_conv{conv}",
+            )(x)
+        name = f"block{block}_pool"
+        x = taps[name] = keras.layers.MaxPooling2D(2, strides=2, name=name)(x)
+    return taps
