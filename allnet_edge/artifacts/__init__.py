@@ -1,0 +1,1 @@
+"""What was made: whole files, build folders, bundles and their signatures."""
