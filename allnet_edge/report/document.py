@@ -175,12 +175,14 @@ class GateFacts(Part):
         patients: Patients of the gate; None where unknown.
         method: Of the paired intervals, in words.
         confidence: One-sided, of each bound.
+        interval_method: Of the two-sided intervals of the ladder's values, in words.
     """
 
     n: Count
     patients: Count | None = None
     method: str
     confidence: Share = 0.95
+    interval_method: str = ""
 
 
 class LatencyMs(Part):

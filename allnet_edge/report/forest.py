@@ -1,0 +1,155 @@
+"""The forest plot: what each candidate lost, with its bound, against the margin.
+
+Drawn without a view box, with positions in per cent of the width: the text keeps its size on a
+telephone and on a wide screen.
+"""
+
+from collections.abc import Sequence
+
+from allnet_edge.report import wording
+from allnet_edge.report.document import Check, Rung
+from allnet_edge.report.svg import frame, marker, share, tag, text, ticks
+
+_ROW = 52
+_HEAD = 24
+_FOOT = 42
+_REACH = 5  # how many margins to the left are drawn; one bad candidate must not flatten the rest
+
+
+def shown(rungs: Sequence[Rung], metric: str) -> list[tuple[Rung, Check]]:
+    """The candidates that have this check, in the order of the ladder."""
+    return [(rung, check) for rung in rungs for check in rung.checks if check.metric == metric]
+
+
+def span(rungs: Sequence[Rung], metrics: Sequence[str]) -> tuple[float, float]:
+    """One scale for several panels, so that they can be compared by eye.
+
+    Returns:
+        Lowest and highest difference drawn, with the margin and zero inside.
+    """
+    checks = [check for metric in metrics for _, check in shown(rungs, metric)]
+    if not checks:
+        return -0.03, 0.01
+    margin = max(0.002, *(abs(check.margin) for check in checks))
+    low = min(-margin, *(_low(check) for check in checks))
+    high = max(0.5 * margin, *(_high(check) for check in checks))
+    room = 0.25 * margin
+    return max(low, -_REACH * margin) - room, min(high, _REACH * margin) + room
+
+
+def _low(check: Check) -> float:
+    return check.delta if check.lower is None else check.lower
+
+
+def _high(check: Check) -> float:
+    return check.delta if check.upper is None else check.upper
+
+
+def forest(
+    rungs: Sequence[Rung], metric: str, key: str, scale: tuple[float, float], confidence: float
+) -> str:
+    """One panel: a row a candidate, its paired difference and the one-sided bounds about it.
+
+    Args:
+        rungs: The ladder.
+        metric: ``sensitivity`` or ``specificity``.
+        key: Unique in the page.
+        scale: From ``span``.
+        confidence: One-sided, of each bound; for the description.
+    """
+    rows = shown(rungs, metric)
+    height = _HEAD + _ROW * len(rows) + _FOOT
+    margin = rows[0][1].margin if rows else 0.0
+    drawn = [_row(at, rung, check, scale) for at, (rung, check) in enumerate(rows)]
+    return frame(
+        key,
+        f"Change of {metric} against the float network",
+        f"Margin {wording.points(margin)}; one-sided {confidence:.0%} bounds. "
+        + "; ".join(
+            f"{rung.id}: {wording.points(check.delta)}, bound {wording.bound_text(check)}, "
+            f"{check.verdict}"
+            for rung, check in rows
+        ),
+        _ground(scale, margin, height),
+        *drawn,
+        class_="fluid",
+        width="100%",
+        height=height,
+    )
+
+
+def _across(value: float, scale: tuple[float, float]) -> float:
+    return (value - scale[0]) / (scale[1] - scale[0])
+
+
+def _ground(scale: tuple[float, float], margin: float, height: int) -> str:
+    """Axis, the zone where too much is lost, the margin and the line of no change."""
+    top, bottom = _HEAD - 4, height - _FOOT
+    lost, none = _across(margin, scale), _across(0, scale)
+    room = lost < 0.3  # the label has no room to the left of its line
+    parts = [
+        tag("rect", x=0, y=top, width=share(lost), height=bottom - top, class_="lost"),
+        _upright(none, top, bottom, "base"),
+        _upright(lost, top, bottom, "limit"),
+        text(f"margin {wording.points(margin)}", share(lost), 12, "strong", "" if room else "end"),
+        text("no change", share(none), 12, "tick"),
+        tag("line", x1=0, x2="100%", y1=bottom, y2=bottom, class_="base"),
+    ]
+    for value in ticks(*scale):
+        at = _across(value, scale)
+        label = wording.signed(100 * value, 2).rstrip("0").rstrip(".")
+        parts += [
+            _upright(at, bottom, bottom + 4, "base"),
+            text(label or "0", share(at), bottom + 17, "tick", "middle"),
+        ]
+    parts.append(text("edge - float, percentage points", "50%", height - 8, "axis", "middle"))
+    return "".join(parts)
+
+
+def _upright(at: float, top: float, bottom: float, kind: str) -> str:
+    return tag("line", x1=share(at), x2=share(at), y1=top, y2=bottom, class_=kind)
+
+
+def _row(at: int, rung: Rung, check: Check, scale: tuple[float, float]) -> str:
+    top = _HEAD + _ROW * at
+    told = f"{wording.signed(100 * check.delta, 2)} (bound {_bound(check)})"
+    symbol = wording.verdict_symbol(check.verdict)
+    return "".join(
+        [
+            text(_label(rung), 0, top + 18, "strong" if rung.chosen else "label"),
+            text(f"{told} {symbol}", "100%", top + 18, "label", "end"),
+            _interval(check, top + 36, scale),
+        ]
+    )
+
+
+def _interval(check: Check, line: int, scale: tuple[float, float]) -> str:
+    """The bar between the bounds with the difference on it; an arrow where it leaves the scale."""
+    low, middle, high = (_across(v, scale) for v in (_low(check), check.delta, _high(check)))
+    kind = f"interval {check.verdict}"
+    ends = share(max(low, 0)), share(min(high, 1))
+    parts = [tag("line", x1=ends[0], x2=ends[1], y1=line, y2=line, class_=kind)]
+    parts += [
+        _upright(end, line - 6, line + 6, kind)
+        for end in (low, high)
+        if low < high and 0 <= end <= 1
+    ]
+    if low < 0:
+        parts.append(text("\N{BLACK LEFT-POINTING TRIANGLE}", 0, line + 4, check.verdict))
+    if high > 1:
+        parts.append(
+            text("\N{BLACK RIGHT-POINTING TRIANGLE}", "100%", line + 4, check.verdict, "end")
+        )
+    if 0 <= middle <= 1:
+        word = wording.verdict_word(check.verdict)
+        parts.append(marker(check.verdict, share(middle), line, f"mark {check.verdict}", word))
+    return "".join(parts)
+
+
+def _bound(check: Check) -> str:
+    return "none" if check.lower is None else wording.signed(100 * check.lower, 2)
+
+
+def _label(rung: Rung, most: int = 24) -> str:
+    name = rung.id if len(rung.id) <= most else rung.id[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return f"{name} \N{BLACK STAR}" if rung.chosen else name
