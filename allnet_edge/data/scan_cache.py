@@ -3,10 +3,10 @@
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from allnet_edge.artifacts.files import write_json
 from allnet_edge.errors import StorageError
 
 _SCHEMA = 1
@@ -56,26 +56,15 @@ def write(folder: Path, root: Path, inspected: dict[str, Inspected]) -> None:
         name: (one.size, one.mtime_ns, one.sha256, one.width, one.height, one.why)
         for name, one in inspected.items()
     }
-    text = json.dumps({"schema_version": _SCHEMA, "files": files})
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(_file(folder, root), text)
+        write_json(_file(folder, root), {"schema_version": _SCHEMA, "files": files})
     except OSError as error:
         raise StorageError(
             f"cannot keep the results of the scan: {error.strerror}",
             where=folder,
             fix="free space on that disk, or name a folder that can be written",
         ) from error
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _file(folder: Path, root: Path) -> Path:
