@@ -1,0 +1,157 @@
+"""A bundle: the one folder that a device needs. Opened only when every byte is as it was made."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from allnet_edge.artifacts import files
+from allnet_edge.artifacts.golden import Golden
+from allnet_edge.artifacts.manifest import (
+    SCHEMA_VERSION,
+    BundleManifest,
+    Candidate,
+    Threshold,
+)
+from allnet_edge.errors import IntegrityError, RecipeError, UsageError
+from allnet_edge.spec.base import Spec, known_name, parse
+from allnet_edge.spec.network import Preprocess
+
+MANIFEST = "manifest.json"
+SIGNATURE = "signature"
+PREPROCESS = "preprocess.json"
+THRESHOLD = "threshold.json"
+COPY_AGAIN = "copy the whole bundle again from where it was built, or build it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle.
+
+    Attributes:
+        root: Its folder.
+        thresholds: How each candidate's probability becomes a decision, by candidate id.
+    """
+
+    root: Path
+    manifest: BundleManifest
+    preprocess: Preprocess
+    thresholds: Mapping[str, Threshold]
+
+    @classmethod
+    def open(cls, root: Path) -> "Bundle":
+        """Read a bundle and verify it: the manifest, the set of files and the hash of each.
+
+        The signature is not judged here: see ``artifacts.signing``.
+
+        Raises:
+            UsageError: No folder of that name, or one without a manifest.
+            IntegrityError: The first file that is absent, additional, changed or not readable.
+        """
+        if not (root / MANIFEST).is_file():
+            raise UsageError(
+                "there is no bundle here (no manifest.json)",
+                where=root,
+                fix="name the folder 'bundle' inside a build folder",
+            )
+        raw = files.read_json(root / MANIFEST)
+        _check_schema(raw, root)
+        manifest = _parse(raw, BundleManifest, root / MANIFEST)
+        _check_names(root, manifest.files)
+        for name, sha256 in manifest.files.items():
+            _check_hash(root, name, sha256)
+        preprocess = _parse(files.read_json(root / PREPROCESS), Preprocess, root / PREPROCESS)
+        return cls(root, manifest, preprocess, _thresholds(root, manifest))
+
+    def path(self, name: str) -> Path:
+        """Where a file of the bundle lies."""
+        return self.root / name
+
+    def candidate(self, name: str) -> Candidate:
+        """The candidate with this id.
+
+        Raises:
+            UnknownNameError: With the nearest id and the list.
+        """
+        by_id = {candidate.id: candidate for candidate in self.manifest.candidates}
+        return by_id[known_name("candidate", name, by_id)]
+
+    @property
+    def chosen(self) -> Candidate | None:
+        """The candidate that the device uses by default, if one was chosen."""
+        return next((one for one in self.manifest.candidates if one.chosen), None)
+
+    def golden(self) -> Golden:
+        """The golden tensors, read now."""
+        return Golden.read(self.root)
+
+
+def is_bundle_of(root: Path, build_key: str) -> bool:
+    """Whether a whole, unchanged bundle of this very work lies there already."""
+    try:
+        return Bundle.open(root).manifest.source.build_key == build_key
+    except (IntegrityError, UsageError):
+        return False
+
+
+def _check_schema(raw: object, root: Path) -> None:
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        raise IntegrityError(
+            f"the bundle has schema version {version!r}, this program reads {SCHEMA_VERSION}",
+            where=root / MANIFEST,
+            fix="update allnet-edge on this machine" if newer else "build the bundle again",
+        )
+
+
+def _parse(raw: object, kind: type[Spec], path: Path) -> Spec:
+    """A file of a bundle is made by a program: a wrong key in it is damage, no user's mistake."""
+    try:
+        return parse(raw, kind, where=path)
+    except RecipeError as error:
+        raise IntegrityError(error.what, where=path, fix=COPY_AGAIN) from error
+
+
+def _check_names(root: Path, listed: Iterable[str]) -> None:
+    """The files there are the files listed, all of them real files of this folder."""
+    expected = set(listed)
+    found: set[str] = set()
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.is_symlink():
+            raise IntegrityError(f"{name} is a link, not a file", where=path, fix=COPY_AGAIN)
+        if path.is_dir() or name in (MANIFEST, SIGNATURE):
+            continue
+        if name not in expected:
+            raise IntegrityError(
+                f"{name} is not part of the bundle", where=path, fix="move it out of the bundle"
+            )
+        found.add(name)
+    for name in (PREPROCESS, THRESHOLD, *sorted(expected)):
+        if name not in found:
+            raise IntegrityError(f"{name} is missing", where=root / name, fix=COPY_AGAIN)
+
+
+def _check_hash(root: Path, name: str, sha256: str) -> None:
+    try:
+        actual = files.sha256_file(root / name)
+    except OSError as error:
+        raise IntegrityError(
+            f"{name} cannot be read: {error.strerror}", where=root / name
+        ) from error
+    if actual != sha256:
+        raise IntegrityError(
+            f"{name} has changed since the bundle was made",
+            where=root / name,
+            fix=COPY_AGAIN,
+        )
+
+
+def _thresholds(root: Path, manifest: BundleManifest) -> Mapping[str, Threshold]:
+    path = root / THRESHOLD
+    raw = files.read_json(path)
+    ids = {candidate.id for candidate in manifest.candidates}
+    if not isinstance(raw, dict) or not ids <= set(raw):
+        raise IntegrityError("does not name every candidate", where=path, fix=COPY_AGAIN)
+    return MappingProxyType({key: _parse(raw[key], Threshold, path) for key in sorted(raw)})

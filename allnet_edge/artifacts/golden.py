@@ -1,0 +1,91 @@
+"""Golden tensors: images with the probabilities that each candidate must give for them.
+
+They prove on the device that nothing drifted: the model, the runtime, the preprocessing inside
+the graph. Kept as ``golden/inputs.npz`` (``images``), ``golden/outputs.npz`` (one array for each
+candidate id) and ``golden/tolerance.json`` (largest allowed difference for each candidate id).
+"""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allnet_edge.artifacts.files import canonical_json, read_json
+from allnet_edge.errors import IntegrityError
+
+INPUTS = "golden/inputs.npz"
+OUTPUTS = "golden/outputs.npz"
+TOLERANCE = "golden/tolerance.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Images and what must come out.
+
+    Attributes:
+        images: uint8 [n, height, width, 3], RGB.
+        outputs: float32 [n] or [n, classes] for each candidate id.
+        tolerance: Largest allowed absolute difference of a probability, for each candidate id.
+    """
+
+    images: NDArray[np.uint8]
+    outputs: Mapping[str, NDArray[np.float32]]
+    tolerance: Mapping[str, float]
+
+    def to_files(self) -> dict[str, bytes]:
+        """The three files, by their names in the bundle; equal tensors make equal bytes."""
+        return {
+            INPUTS: _npz({"images": self.images}),
+            OUTPUTS: _npz(self.outputs),
+            TOLERANCE: canonical_json(dict(self.tolerance)),
+        }
+
+    @classmethod
+    def read(cls, bundle: Path) -> "Golden":
+        """The golden tensors of a bundle's folder.
+
+        Raises:
+            IntegrityError: A file that cannot be read or that holds something else.
+        """
+        inputs, outputs = _arrays(bundle / INPUTS), _arrays(bundle / OUTPUTS)
+        tolerance = read_json(bundle / TOLERANCE)
+        images = inputs.get("images")
+        if images is None or images.dtype != np.uint8 or images.ndim != 4:
+            raise IntegrityError("holds no uint8 'images' [n, h, w, 3]", where=bundle / INPUTS)
+        if not isinstance(tolerance, dict) or set(tolerance) != set(outputs):
+            raise IntegrityError(
+                "does not name the candidates of outputs.npz", where=bundle / TOLERANCE
+            )
+        if any(len(values) != len(images) for values in outputs.values()):
+            raise IntegrityError(
+                f"does not hold {len(images)} rows for each candidate", where=bundle / OUTPUTS
+            )
+        return cls(
+            images.astype(np.uint8, copy=False),
+            {key: values.astype(np.float32, copy=False) for key, values in outputs.items()},
+            {key: float(value) for key, value in tolerance.items()},
+        )
+
+
+def _npz(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
+    # A ZipInfo made from a name alone is dated 1980-01-01: the bytes depend on the arrays only.
+    stream = BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in sorted(arrays):
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(arrays[name]), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise IntegrityError(f"cannot be read as an npz archive: {error}", where=path) from error
