@@ -1,0 +1,72 @@
+"""List the devices that a bundle can be built for, or show one in full."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
+
+if TYPE_CHECKING:
+    from allnet_edge.spec.target import Target
+
+app = verb_app()
+
+
+@app.command()
+def targets(
+    name: Annotated[
+        str | None, typer.Argument(help="A target, an alias, or the path of a .toml file.")
+    ] = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """List the devices that a bundle can be built for, or show one in full with its sources."""
+    from allnet_edge.spec.target import all_targets, load_target
+
+    console = Console(as_json=as_json, quiet=quiet)
+    if name is None:
+        found = all_targets()
+        console.result({"targets": [one.model_dump(mode="json") for one in found]}, _list(found))
+    else:
+        facts = load_target(name).model_dump(mode="json", exclude_none=True)
+        console.result(facts, _facts(facts))
+
+
+def _list(found: "tuple[Target, ...]") -> Table:
+    table = Table("name", "alias", "device", "runtimes", "precisions", "budget")
+    for target in found:
+        table.add_row(
+            target.name,
+            ", ".join(target.aliases),
+            target.title,
+            ", ".join(target.runtimes),
+            ", ".join(target.precisions),
+            f"{target.latency_budget_ms.value:g} ms",
+        )
+    return table
+
+
+def _facts(facts: dict[str, object]) -> Table:
+    table = Table("what", "value", "source")
+    for key, value in facts.items():
+        _add(table, key, value)
+    return table
+
+
+def _add(table: Table, key: str, value: object) -> None:
+    """One row for a fact, several for what has parts."""
+    if isinstance(value, dict) and "value" in value:
+        table.add_row(key, f"{value['value']:g}", value["source"])
+    elif isinstance(value, dict) and {"version", "name"} & set(value):
+        parts = [f"{part} {text}" for part, text in value.items() if part != "source"]
+        table.add_row(key, ", ".join(parts), value["source"])
+    elif isinstance(value, dict):
+        for part, inner in value.items():
+            _add(table, f"{key}.{part}", inner)
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for item in value:
+            _add(table, key, item)
+    else:
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        table.add_row(key, text, "")
