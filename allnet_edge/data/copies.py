@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from allnet_edge.data.components import components
 from allnet_edge.data.samples import Sample
 
 
@@ -46,21 +47,12 @@ def merge_patients(
     Returns:
         ``kept`` with merged names, and the sets of patients that were merged.
     """
-    parent: dict[str, str] = {}
-
-    def find(patient: str) -> str:
-        while (above := parent.setdefault(patient, patient)) != patient:
-            patient = above
-        return patient
-
-    for group in groups_of_copies(samples):
-        names = [sample.patient for sample in group if sample.patient is not None]
-        for name in names:
-            parent[find(name)] = find(names[0])
-    sets: defaultdict[str, list[str]] = defaultdict(list)
-    for name in parent:
-        sets[find(name)].append(name)
-    merged = sorted(sorted(members) for members in sets.values() if len(members) > 1)
+    pairs = [
+        (group[0].patient, other.patient)
+        for group in groups_of_copies(samples)
+        for other in group[1:]
+    ]
+    merged = components((a, b) for a, b in pairs if a is not None and b is not None)
     new_name = {name: "+".join(members) for members in merged for name in members}
     renamed = tuple(
         sample

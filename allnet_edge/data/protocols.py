@@ -1,6 +1,7 @@
 """How the samples of an index are dealt out to training, validation and test.
 
-Four ways, all deterministic by their seed:
+Four ways, all deterministic by their seed. None of them puts near-identical images into two parts;
+patients with near-identical images are dealt as one person.
 
 - `by_patient`: no patient stands in two parts. Patients are dealt greedily, the largest first with
   some jitter from the seed, each to the part that is furthest from its share of the classes.
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from allnet_edge.data.components import components
 from allnet_edge.data.importers.cnmc import FOLDS, PRELIM
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.errors import SplitError
@@ -54,18 +56,21 @@ def by_patient(index: SampleIndex, seed: int, fractions: Sequence[float]) -> Dea
     Raises:
         SplitError: A patient is unknown, or a class has fewer patients than there are parts.
     """
-    patients = _patients(index)
-    _enough_patients(index, patients)
+    people = _people(index)
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for sample in index.samples:
+        counts[people[sample.id]][sample.label] += 1
+    _enough_people(index, counts)
     rng = np.random.default_rng(seed)
     for _ in range(ATTEMPTS):
-        dealt = _deal_greedily(patients, index, fractions, rng)
+        dealt = _deal_greedily(counts, index.labels, fractions, rng)
         if dealt is not None:
-            deal = Deal(f"{len(patients):,} patients, dealt whole and balanced by class")
+            deal = Deal(f"{len(counts):,} patients, dealt whole and balanced by class")
             for sample in index.samples:
-                deal.parts[dealt[sample.patient or ""]].append(sample)
+                deal.parts[dealt[people[sample.id]]].append(sample)
             return deal
     raise SplitError(
-        f"no way found to give each part every class: {len(patients)} patients, of whom some carry "
+        f"no way found to give each part every class: {len(counts)} patients, of whom some carry "
         f"several classes",
         where=index.root,
         fix="add patients, or fold rare classes together",
@@ -86,24 +91,24 @@ def has_official_parts(index: SampleIndex) -> bool:
 def official_cnmc(index: SampleIndex) -> Deal:
     """Folds 0 and 1 train, fold 2 validates, the preliminary test set tests.
 
-    Patients that the files prove to be the same person stand in several folds; their images stay
+    Patients that the images prove to be the same person stand in several folds; their images stay
     in the last of these parts only, so that validation and test keep their published extent.
 
     Raises:
         SplitError: What is left does not hold every class in every part.
     """
     deal = Deal("the challenge's own parts: folds 0-1 train, fold 2 validation, prelim test")
-    last: dict[str | None, int] = {}
+    people = _people(index)
+    last: Counter[str] = Counter()
     for sample in index.samples:
-        rank = PARTS.index(_OFFICIAL_PART[sample.part])
-        last[sample.patient] = max(rank, last.get(sample.patient, 0))
+        person, rank = people[sample.id], PARTS.index(_OFFICIAL_PART[sample.part])
+        last[person] = max(rank, last[person])
     for sample in index.samples:
-        part, final = _OFFICIAL_PART[sample.part], PARTS[last[sample.patient]]
+        part, final = _OFFICIAL_PART[sample.part], PARTS[last[people[sample.id]]]
         if part == final:
             deal.parts[part].append(sample)
         else:
-            why = f"patient {sample.patient} also stands in {final}"
-            deal.left_out.append((sample, why))
+            deal.left_out.append((sample, f"patient {sample.patient} also stands in {final}"))
     _every_class(deal, index, "use the grouped split instead of the official parts")
     return deal
 
@@ -131,6 +136,7 @@ def by_block(index: SampleIndex, seed: int, fractions: Sequence[float], embargo:
     for samples in _by_class(index).values():
         ordered = sorted(samples, key=lambda s: (_number(s), s.id))
         _cut(deal, ordered, [fractions[p] for p in order], [PARTS[p] for p in order], embargo)
+    _separate_near_copies(deal, index)
     _every_class(deal, index, f"use an embargo below {embargo}, or add images")
     return deal
 
@@ -154,6 +160,8 @@ def at_random(index: SampleIndex, seed: int, fractions: Sequence[float]) -> Deal
         ends = _ends(len(samples), fractions)
         for part, start, end in zip(PARTS, (0, *ends), ends, strict=False):
             deal.parts[part].extend(shuffled[start:end])
+    _separate_near_copies(deal, index)
+    _every_class(deal, index, "add images of that class, or leave it out")
     return deal
 
 
@@ -164,8 +172,12 @@ def _by_class(index: SampleIndex) -> dict[str, list[Sample]]:
     return grouped
 
 
-def _patients(index: SampleIndex) -> dict[str, Counter[str]]:
-    """How many images of each class every patient has."""
+def _people(index: SampleIndex) -> dict[str, str]:
+    """Who is seen on each image, by sample id: a patient, or several with near-identical images.
+
+    Raises:
+        SplitError: A patient is unknown.
+    """
     unknown = [sample.id for sample in index.samples if not sample.patient]
     if unknown:
         raise SplitError(
@@ -174,32 +186,46 @@ def _patients(index: SampleIndex) -> dict[str, Counter[str]]:
             fix="split by block where the file numbers follow the capture, name the patients in "
             "patients.csv, or split at random, which leaks",
         )
-    patients: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for sample in index.samples:
-        patients[sample.patient or ""][sample.label] += 1
-    return dict(patients)
+    patients = {sample.id: sample.patient or "" for sample in index.samples}
+    pairs = [(patients[group[0]], patients[i]) for group in index.near_copies for i in group[1:]]
+    one_name = {name: "+".join(names) for names in components(pairs) for name in names}
+    return {i: one_name.get(patient, patient) for i, patient in patients.items()}
 
 
-def _enough_patients(index: SampleIndex, patients: Mapping[str, Counter[str]]) -> None:
+def _enough_people(index: SampleIndex, people: Mapping[str, Counter[str]]) -> None:
     for label in index.labels:
-        names = sorted(name for name, images in patients.items() if images[label])
+        names = sorted(name for name, images in people.items() if images[label])
         if len(names) < len(PARTS):
             raise SplitError(
                 f"fewer patients than parts: class {label} has {len(names)} "
                 f"({', '.join(names)}), and each of {', '.join(PARTS)} needs one",
                 where=index.root,
-                fix="add patients of that class; merged names (joined by +) shared an image file",
+                fix="add patients of that class; names joined by + share an image",
             )
+
+
+def _separate_near_copies(deal: Deal, index: SampleIndex) -> None:
+    """Of near-identical images in several parts keep those of the last: test before validation."""
+    part_of = {s.id: part for part in PARTS for s in deal.parts[part]}
+    leave: dict[str, str] = {}
+    for group in index.near_copies:
+        ranks = {name: PARTS.index(part_of[name]) for name in group if name in part_of}
+        for name, rank in ranks.items():
+            if rank < max(ranks.values()):
+                kept = max(ranks, key=lambda other: ranks[other])
+                leave[name] = f"near-identical to {kept} in {PARTS[ranks[kept]]}"
+    for part, samples in deal.parts.items():
+        deal.left_out.extend((s, leave[s.id]) for s in samples if s.id in leave)
+        deal.parts[part] = [s for s in samples if s.id not in leave]
 
 
 def _deal_greedily(
     patients: Mapping[str, Counter[str]],
-    index: SampleIndex,
+    labels: Sequence[str],
     fractions: Sequence[float],
     rng: np.random.Generator,
 ) -> dict[str, str] | None:
     """One attempt; None when a part ends without some class."""
-    labels = index.labels
     names = sorted(patients)
     # Shares of each class: patients of a rare class weigh as much as those of a frequent one.
     weight = np.array([[patients[name][label] for label in labels] for name in names], float)

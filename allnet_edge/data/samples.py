@@ -37,13 +37,23 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class SampleIndex:
-    """All usable images of one data set, sorted by id."""
+    """All usable images of one data set, sorted by id.
+
+    Attributes:
+        root: The data set's folder.
+        layout: ``cnmc``, ``aria``, ``folders`` or ``phantom``.
+        samples: One of each set of byte-identical files.
+        near_copies: The ids of each group of near-identical images; a split keeps a group on one
+            side, and with it the patients of its images.
+    """
 
     root: Path
     layout: str
     samples: tuple[Sample, ...]
+    near_copies: tuple[tuple[str, ...], ...] = ()
 
     def path(self, sample: Sample) -> Path:
+        """The sample's file."""
         return self.root / sample.id
 
     @property
@@ -94,4 +104,5 @@ class LabelMap:
         return cls(("+".join(negative), "+".join(wanted)), index)
 
     def to_json(self) -> dict[str, object]:
+        """Plain data."""
         return asdict(self)

@@ -2,16 +2,14 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
-from allnet_edge.data import images, scan_cache
+from allnet_edge.data import images, leakage, scan_cache
 from allnet_edge.data.copies import merge_patients, resolve_copies
 from allnet_edge.data.importers import aria, cnmc, folders
 from allnet_edge.data.importers.listing import Found, Listing
@@ -23,9 +21,6 @@ from allnet_edge.spec.base import known_name
 
 LAYOUTS = ("auto", "cnmc", "aria", "folders", "phantom")
 PHANTOM_MARK = "phantom.json"
-THUMBNAIL_SIDE = 32
-
-Thumbnail = npt.NDArray[np.uint8]
 
 _RECOGNISES: dict[str, Callable[[Path], bool]] = {
     "cnmc": cnmc.recognises,
@@ -63,15 +58,15 @@ class Scan:
         samples: The files that decode, sorted by id.
         unusable: The files that do not, or whose label is unknown, sorted by path.
         notes: What else the importer had to tell, one sentence each.
-        thumbnails: uint8 ``[len(samples), 32, 32]``, grey, where they were asked for.
+        thumbnails: uint8 ``[len(samples), 32, 32]``, as `leakage.near_identical` takes them.
     """
 
     root: Path
     layout: str
     samples: tuple[Sample, ...]
     unusable: tuple[Unusable, ...]
+    thumbnails: leakage.Thumbnails
     notes: tuple[str, ...] = ()
-    thumbnails: Thumbnail | None = None
 
     @property
     def images(self) -> int:
@@ -119,7 +114,6 @@ def scan(
     *,
     workers: int | None = None,
     cache: Path | None = None,
-    thumbnails: bool = False,
 ) -> Scan:
     """Hash and fully decode every file of a data set.
 
@@ -130,7 +124,6 @@ def scan(
         workers: Threads; None for one a core, at most eight.
         cache: A folder of the caller's in which results are kept; a file of unchanged path, size
             and time of modification is not read again.
-        thumbnails: Also make the thumbnails that `leakage` compares; this reads every file.
 
     Raises:
         DataError: As `find_layout`, or a label file of the data set is unusable.
@@ -138,16 +131,16 @@ def scan(
     """
     name = find_layout(root, layout)
     listing = _READ[name](root)
-    known = scan_cache.read(cache, root) if cache is not None and not thumbnails else {}
+    known = scan_cache.read(cache, root) if cache is not None else {}
     inspected = {}
     with ThreadPoolExecutor(workers or images.default_workers()) as pool:
-        results = pool.map(lambda found: _inspect(found, root, known, thumbnails), listing.found)
+        results = pool.map(lambda found: _inspect(found, root, known), listing.found)
         for done, (found, result) in enumerate(zip(listing.found, results, strict=True), 1):
             inspected[_id(found, root)] = result
             progress("reading images", done, len(listing.found))
     if cache is not None:
         scan_cache.write(cache, root, inspected)
-    return _collect(root, name, listing, inspected, thumbnails)
+    return _collect(root, name, listing, inspected)
 
 
 def load_index(
@@ -177,7 +170,7 @@ def index_of(scanned: Scan) -> SampleIndex:
             where=scanned.root,
             fix="run `allnet-edge data check` for the reason of each file",
         )
-    index = SampleIndex(scanned.root, scanned.layout, merged)
+    index = SampleIndex(scanned.root, scanned.layout, merged, _near_copies(scanned, kept))
     if len(index.labels) < 2:
         raise DataError(
             f"only one class: {index.labels[0]} ({len(merged):,} images)",
@@ -187,11 +180,18 @@ def index_of(scanned: Scan) -> SampleIndex:
     return index
 
 
+def _near_copies(scanned: Scan, kept: Sequence[Sample]) -> tuple[tuple[str, ...], ...]:
+    row_of = {sample.id: row for row, sample in enumerate(scanned.samples)}
+    rows = [row_of[sample.id] for sample in kept]
+    groups = leakage.near_identical(scanned.thumbnails[rows])
+    return tuple(tuple(kept[row].id for row in group) for group in groups)
+
+
 def _id(found: Found, root: Path) -> str:
     return found.path.relative_to(root).as_posix()
 
 
-def _inspect(found: Found, root: Path, known: dict[str, Inspected], thumbnails: bool) -> Inspected:
+def _inspect(found: Found, root: Path, known: dict[str, Inspected]) -> Inspected:
     path = found.path
     try:
         status = path.stat()
@@ -210,18 +210,11 @@ def _inspect(found: Found, root: Path, known: dict[str, Inspected], thumbnails: 
     except ImageError as error:
         return Inspected(*stamp, why=error.what)
     digest = hashlib.sha256(data).hexdigest()
-    small = _thumbnail(image) if thumbnails else None
+    small = leakage.thumbnail(image)
     return Inspected(*stamp, digest, image.width, image.height, thumbnail=small)
 
 
-def _thumbnail(image: Image.Image) -> bytes:
-    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    return image.convert("L").resize(side, Image.Resampling.BOX).tobytes()
-
-
-def _collect(
-    root: Path, layout: str, listing: Listing, inspected: dict[str, Inspected], thumbnails: bool
-) -> Scan:
+def _collect(root: Path, layout: str, listing: Listing, inspected: dict[str, Inspected]) -> Scan:
     ordered = sorted(listing.found, key=lambda found: _id(found, root))
     samples, unusable, small = [], [], []
     for found in ordered:
@@ -231,16 +224,10 @@ def _collect(
             unusable.append(Unusable(_id(found, root), why))
             continue
         samples.append(_sample(found, root, result))
-        small.append(result.thumbnail or b"")
-    stack = np.frombuffer(b"".join(small), np.uint8) if thumbnails else None
-    return Scan(
-        root,
-        layout,
-        tuple(samples),
-        tuple(unusable),
-        listing.notes,
-        None if stack is None else stack.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE),
-    )
+        small.append(result.thumbnail)
+    pixels = np.frombuffer(b"".join(small), np.uint8)
+    thumbnails = pixels.reshape(-1, leakage.SIDE, leakage.SIDE)
+    return Scan(root, layout, tuple(samples), tuple(unusable), thumbnails, listing.notes)
 
 
 def _sample(found: Found, root: Path, result: Inspected) -> Sample:

@@ -1,15 +1,17 @@
 """What a scan found out about each file, kept so that unchanged files are not decoded again."""
 
+import base64
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 from allnet_edge.artifacts.files import write_json
 from allnet_edge.errors import StorageError
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Inspected:
         width: Pixels.
         height: Pixels.
         why: Why it cannot be used, else None.
-        thumbnail: Grey uint8 pixels, row by row; never kept in a file.
+        thumbnail: As `leakage.thumbnail` makes it; empty where `why` is set.
     """
 
     size: int
@@ -32,7 +34,7 @@ class Inspected:
     width: int = 0
     height: int = 0
     why: str | None = None
-    thumbnail: bytes | None = None
+    thumbnail: bytes = b""
 
 
 def read(folder: Path, root: Path) -> dict[str, Inspected]:
@@ -41,7 +43,7 @@ def read(folder: Path, root: Path) -> dict[str, Inspected]:
         kept = json.loads(_file(folder, root).read_text(encoding="utf-8"))
         if kept["schema_version"] != _SCHEMA:
             return {}
-        return {name: Inspected(*row) for name, row in kept["files"].items()}
+        return {name: _inspected(row) for name, row in kept["files"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
@@ -53,7 +55,7 @@ def write(folder: Path, root: Path, inspected: dict[str, Inspected]) -> None:
         StorageError: The folder cannot be written.
     """
     files = {
-        name: (one.size, one.mtime_ns, one.sha256, one.width, one.height, one.why)
+        name: (*astuple(one)[:-1], base64.b64encode(one.thumbnail).decode())
         for name, one in inspected.items()
     }
     try:
@@ -65,6 +67,11 @@ def write(folder: Path, root: Path, inspected: dict[str, Inspected]) -> None:
             where=folder,
             fix="free space on that disk, or name a folder that can be written",
         ) from error
+
+
+def _inspected(row: list[Any]) -> Inspected:
+    *before, small = row
+    return Inspected(*before, base64.b64decode(small))
 
 
 def _file(folder: Path, root: Path) -> Path:
