@@ -90,7 +90,7 @@ def _range(at: int, name: str, span: Sequence[float | None], longest: float) -> 
     ]
     return "".join([
         label,
-        text(_numbers(span), "100%", top + 16, "label", "end"),
+        text(_numbers(span), "100%", top + 16, "halo", "end"),
         tag("line", title(_told(span)), x1=first, x2=last, y1=line, y2=line, class_="range"),
         *notches,
         tag("circle", title(_told(span)), cx=first, cy=line, r=5, class_="median"),
@@ -98,7 +98,7 @@ def _range(at: int, name: str, span: Sequence[float | None], longest: float) -> 
 
 
 def _numbers(span: Sequence[float | None]) -> str:
-    last = "n/a" if span[-1] is None else wording.milliseconds(span[-1])
+    last = wording.milliseconds(span[-1])
     return f"p50 {wording.milliseconds(span[0])} · p99 {last}"
 
 
@@ -130,10 +130,10 @@ def _size(at: int, file: FileSize, largest: int) -> str:
     ]  # fmt: skip
     return "".join([
         text(_short(file.file), 0, top + 16, "label"),
-        text(_bytes(file), "100%", top + 16, "label", "end"),
+        text(_bytes(file), "100%", top + 16, "halo", "end"),
         *bars,
     ])  # fmt: skip
 
 
-def _short(name: str, most: int = 22) -> str:
+def _short(name: str, most: int = 18) -> str:
     return name if len(name) <= most else "\N{HORIZONTAL ELLIPSIS}" + name[1 - most :]

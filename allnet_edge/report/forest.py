@@ -95,14 +95,16 @@ def _ground(scale: tuple[float, float], margin: float, height: int) -> str:
         text("no change", share(none), 12, "tick"),
         tag("line", x1=0, x2="100%", y1=bottom, y2=bottom, class_="base"),
     ]
-    for value in ticks(*scale):
+    for value in ticks(*scale, about=8):
         at = _across(value, scale)
         label = wording.signed(100 * value, 2).rstrip("0").rstrip(".")
         parts += [
             _upright(at, bottom, bottom + 4, "base"),
             text(label or "0", share(at), bottom + 17, "tick", "middle"),
         ]
-    parts.append(text("edge - float, percentage points", "50%", height - 8, "axis", "middle"))
+    parts.append(
+        text("edge \N{MINUS SIGN} float, percentage points", "50%", height - 8, "axis", "middle")
+    )
     return "".join(parts)
 
 
@@ -117,7 +119,7 @@ def _row(at: int, rung: Rung, check: Check, scale: tuple[float, float]) -> str:
     return "".join(
         [
             text(_label(rung), 0, top + 18, "strong" if rung.chosen else "label"),
-            text(f"{told} {symbol}", "100%", top + 18, "label", "end"),
+            text(f"{told} {symbol}", "100%", top + 18, "halo", "end"),
             _interval(check, top + 36, scale),
         ]
     )

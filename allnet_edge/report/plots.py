@@ -79,7 +79,7 @@ def _roc_axes(corner: float) -> str:
             text(f"{100 * at:.0f}", x, _SIDE - _BOTTOM + 16, "tick", "middle"),
             text(f"{100 * (1 - at):.0f}", _LEFT - 7, y + 4, "tick", "end"),
         ]
-    across = text("1 - specificity, %", _LEFT + _WIDE / 2, _SIDE - 8, "axis", "middle")
+    across = text("1 \N{MINUS SIGN} specificity, %", _LEFT + _WIDE / 2, _SIDE - 8, "axis", "middle")
     up = text("sensitivity, %", 0, 0, "axis", "middle")
     turned = tag("g", up, transform=f"translate(12 {_TOP + _HIGH / 2}) rotate(-90)")
     return "".join([*parts, across, turned])
@@ -126,13 +126,13 @@ def _cell(column: int, row: int, n: int, total: int, word: str, *, good: bool) -
     part = n / total if total else 0.0
     fill = tag(
         "rect", x=x, y=y, width=94, height=64, rx=4, class_="agree" if good else "differ",
-        fill_opacity=0.08 + 0.5 * part,
+        fill_opacity=0.08 + 0.34 * part,
     )  # fmt: skip
     return "".join([
         fill,
         text(wording.count(n), x + 47, y + 26, "cell", "middle"),
-        text(wording.percent(part) if total else "no cells", x + 47, y + 42, "tick", "middle"),
-        text(word, x + 47, y + 56, "tick", "middle"),
+        text(wording.percent(part) if total else "no cells", x + 47, y + 42, "share", "middle"),
+        text(word, x + 47, y + 56, "share", "middle"),
     ])  # fmt: skip
 
 

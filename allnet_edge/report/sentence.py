@@ -6,6 +6,17 @@ from allnet_edge.report import wording
 from allnet_edge.report.document import Check, Latency, Rung, TargetFacts
 from allnet_edge.spec.gate import Verdict
 
+_OUTCOME: dict[Verdict, str] = {
+    "pass": "passes the gate",
+    "fail": "fails the gate",
+    "inconclusive": "leaves the gate inconclusive",
+}
+_NOTHING: dict[Verdict, str] = {
+    "pass": "The gate is passed, but no network was chosen to run",
+    "fail": "The gate fails, so no network may run",
+    "inconclusive": "The gate is inconclusive, so no network may run yet",
+}
+
 
 def verdict_sentence(
     verdict: Verdict,
@@ -21,26 +32,31 @@ def verdict_sentence(
         latency: Of the benchmark, if one was run.
         target: The device that the build is for.
     """
-    opening = verdict.capitalize()
     chosen = next((rung for rung in ladder if rung.chosen), None)
     if chosen is not None:
         cells = f"{wording.count(chosen.n)} held-out cells"
         speed = _speed(chosen, latency, target)
-        return f"{opening}: {chosen.id} {_losses(chosen)} on {cells}; {speed}."
+        return f"{chosen.id} {_OUTCOME[verdict]}: {_losses(chosen)}, on {cells}; {speed}."
     worst = _worst(ladder, verdict)
-    reason = f" {worst[0].id} {_missed(worst[1])}." if worst else ""
-    return f"{opening}: no network may go to {target.title}.{reason}"
+    reason = f": {worst[0].id} {_missed(worst[1])}" if worst else ""
+    return f"{_NOTHING[verdict]} on {target.title}{reason}."
 
 
 def _losses(rung: Rung) -> str:
-    told = [
-        f"{check.metric} by {wording.points(check.delta)} (at worst {wording.bound_text(check)})"
-        for check in rung.checks
-        if check.metric in ("sensitivity", "specificity")
-    ]
-    if not told:
-        return "was not compared with the float network"
-    return f"changes {' and '.join(told)} against the float network"
+    checks = [c for c in rung.checks if c.metric in ("sensitivity", "specificity")]
+    if not checks:
+        return "it was not compared with the float network"
+    told = [f"{check.metric} changes by {_change(check)}" for check in checks]
+    return f"against the float network {' and '.join(told)}"
+
+
+def _change(check: Check) -> str:
+    if check.metric == "auc":
+        return wording.signed(check.delta, 4)
+    delta = f"{wording.signed(100 * check.delta, 2)} percentage points"
+    if check.lower is None:
+        return delta
+    return f"{delta} (at worst {wording.signed(100 * check.lower, 2)})"
 
 
 def _speed(rung: Rung, latency: Latency | None, target: TargetFacts) -> str:
@@ -60,7 +76,7 @@ def _worst(ladder: Sequence[Rung], verdict: Verdict) -> tuple[Rung, Check] | Non
 
 
 def _missed(check: Check) -> str:
-    change = f"changes {check.metric} by {wording.check_change(check, check.delta)}"
+    change = f"changes {check.metric} by {_change(check)}"
     if check.verdict != "inconclusive":
         return f"{change}, beyond what the gate allows"
     told = f"{change}, and the cells are too few to tell whether the margin holds"
