@@ -95,6 +95,11 @@ class Console:
         """Something that must be seen; printed also when quiet."""
         self._err.print(f"warning: {text}", soft_wrap=True)
 
+    def line(self, text: str) -> None:
+        """One line of a result that is written as it comes (csv, jsonl); not with --json."""
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
     def result(self, payload: Mapping[str, object], human: rich.console.RenderableType) -> None:
         """Print what the command found: once, as its last act.
 

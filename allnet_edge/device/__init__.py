@@ -1,0 +1,1 @@
+"""Beside the microscope: a bundle at work, without TensorFlow or Keras."""

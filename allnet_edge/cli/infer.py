@@ -1,0 +1,160 @@
+"""Decide on images with a bundle: probability, label, or abstention with its reason."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Column, Table
+
+from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
+
+if TYPE_CHECKING:
+    from allnet_edge.device.session import Decision, Session
+    from allnet_edge.progress import Progress
+
+RESEARCH_USE = "Research use only: this is no diagnosis."
+UNUSABLE = 9
+COLUMNS = ("path", "probability", "label", "abstained", "usable", "reason")
+
+app = verb_app()
+
+
+class Format(str, Enum):
+    """How people or programs read the result, without --json."""
+
+    table = "table"
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+@app.command()
+def infer(
+    *,
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    paths: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    form: Annotated[
+        Format, typer.Option("--format", help="csv and jsonl are written as they come.")
+    ] = Format.table,
+    candidate: Annotated[
+        str | None, typer.Option(help="Use this candidate, not the bundle's choice.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 9 when any image is unusable.")
+    ] = False,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Decide on images with a bundle.
+
+    An image that cannot be read is reported with its reason and the run goes on; the exit code
+    is 9 when no image was usable, and with --strict when any was not.
+    """
+    from allnet_edge.artifacts.bundle import Bundle
+    from allnet_edge.device.session import Session, image_files
+
+    console = Console(as_json=as_json, quiet=quiet)
+    files = image_files(paths)
+    session = Session(Bundle.open(bundle), candidate=candidate, threads=threads)
+    _announce(console, session)
+    with session, console.progress() as progress:
+        decided = _with_progress(session.decide_all(files), len(files), progress)
+        if as_json or form is Format.table:
+            decisions = list(decided)
+        else:
+            decisions = _stream(decided, form, console)
+    if as_json or form is Format.table:
+        console.result(_payload(session, decisions), _table(decisions))
+    unusable = sum(not one.usable for one in decisions)
+    if unusable:
+        console.warn(f"{unusable} of {len(decisions)} images could not be used")
+    if unusable == len(decisions) or (strict and unusable):
+        raise typer.Exit(UNUSABLE)
+
+
+def _announce(console: Console, session: "Session") -> None:
+    console.say(RESEARCH_USE)
+    if session.note:
+        console.warn(session.note)
+    verdict = session.candidate.verdict
+    if verdict != "pass":
+        console.warn(
+            f"candidate {session.candidate.id} did not pass its gate (verdict "
+            f"{verdict or 'none'}): it may be worse than the network it was made from"
+        )
+
+
+def _with_progress(
+    decisions: "Iterable[Decision]", total: int, progress: "Progress"
+) -> "Iterator[Decision]":
+    progress("images", 0, total)
+    for done, decision in enumerate(decisions, start=1):
+        progress("images", done, total)
+        yield decision
+
+
+def _stream(decisions: "Iterable[Decision]", form: Format, console: Console) -> "list[Decision]":
+    """Print each decision as it comes, one line each."""
+    seen = []
+    if form is Format.csv:
+        console.line(_csv_row(COLUMNS))
+    for decision in decisions:
+        fields = decision.to_json()
+        line = (
+            _csv_row(fields[name] for name in COLUMNS) if form is Format.csv else json.dumps(fields)
+        )
+        console.line(line)
+        seen.append(decision)
+    return seen
+
+
+def _csv_row(values: Iterable[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(values)
+    return text.getvalue()
+
+
+def _payload(session: "Session", decisions: "list[Decision]") -> dict[str, object]:
+    rule, candidate = session.threshold, session.candidate
+    manifest = session.bundle.manifest
+    return {
+        "bundle": manifest.name,
+        "model": manifest.model,
+        "classes": list(manifest.classes),
+        "positive": manifest.positive,
+        "candidate": candidate.model_dump(
+            mode="json", include={"id", "engine", "precision", "verdict"}
+        ),
+        "threshold": rule.model_dump(mode="json"),
+        "note": session.note,
+        "research_use_only": True,
+        "counts": {
+            "images": len(decisions),
+            "usable": sum(one.usable for one in decisions),
+            "abstained": sum(one.usable and one.abstained for one in decisions),
+            **{
+                name: sum(one.label == name and not one.abstained for one in decisions)
+                for name in manifest.classes
+            },
+        },
+        "results": [one.to_json() for one in decisions],
+    }
+
+
+def _table(decisions: "list[Decision]") -> Table:
+    table = Table(Column("image", overflow="fold"), "probability", "decision", "why")
+    for one in decisions:
+        probability = "" if one.probability is None else f"{one.probability:.3f}"
+        if not one.usable:
+            decision = "none"
+        elif one.abstained:
+            decision = f"abstains ({one.label}?)"
+        else:
+            decision = str(one.label)
+        table.add_row(str(one.path), probability, decision, one.reason)
+    return table

@@ -1,0 +1,126 @@
+"""What this machine can train, convert, compile and run, told without importing the heavy parts."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import util
+
+from allnet_edge.engines.opening import require
+from allnet_edge.errors import MissingDependencyError
+from allnet_edge.measure.system import package_version
+
+KERAS_BACKENDS = ("jax", "torch", "tensorflow")
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """Something that a machine can do if the packages are there.
+
+    Attributes:
+        modules: Import name and distribution of each package.
+        extra: The extra of this package that installs them; empty where none does.
+        hint: What else is to be known when one is missing.
+        engine: The runtime that has to load, too; a package may be there and broken.
+        any_of: Modules of which one must be there.
+    """
+
+    name: str
+    modules: tuple[tuple[str, str], ...]
+    extra: str = ""
+    hint: str = ""
+    engine: str | None = None
+    any_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An ability of this machine, or what it lacks.
+
+    Attributes:
+        versions: Of the distributions that are there; None where one does not tell.
+        missing: Distributions that are not there, or the reason why one does not load.
+        fix: What to do about it; empty where nothing is missing.
+    """
+
+    ability: str
+    can: bool
+    versions: dict[str, str | None]
+    missing: tuple[str, ...]
+    fix: str
+
+    def to_json(self) -> dict[str, object]:
+        """Plain data."""
+        return asdict(self)
+
+
+ABILITIES = (
+    Ability(
+        "train a network",
+        (
+            ("keras", "keras"),
+            ("safetensors", "safetensors"),
+            ("sklearn", "scikit-learn"),
+            ("matplotlib", "matplotlib"),
+        ),
+        extra="train",
+        any_of=KERAS_BACKENDS,
+    ),
+    Ability(
+        "compress and convert it",
+        (
+            ("tensorflow", "tensorflow"),
+            ("tf_keras", "tf-keras"),
+            ("tensorflow_model_optimization", "tensorflow-model-optimization"),
+            ("tf2onnx", "tf2onnx"),
+            ("onnx", "onnx"),
+            ("onnxruntime", "onnxruntime"),
+            ("ai_edge_litert", "ai-edge-litert"),
+            ("ai_edge_quantizer", "ai-edge-quantizer"),
+        ),
+        extra="build",
+    ),
+    Ability(
+        "prove graphs for TensorRT",
+        (("tensorrt_rtx", "tensorrt-rtx"),),
+        extra="build",
+        hint="on x86-64 Linux only",
+    ),
+    Ability(
+        "compile TensorRT engines",
+        (("tensorrt", "tensorrt"),),
+        hint="part of JetPack on a Jetson: make the environment with --system-site-packages",
+    ),
+    Ability("run .tflite", (("ai_edge_litert", "ai-edge-litert"),), "litert", engine="litert"),
+    Ability("run .onnx", (("onnxruntime", "onnxruntime"),), "onnx", engine="onnx"),
+    Ability("sign and check bundles", (("cryptography", "cryptography"),), "onnx"),
+)
+
+
+def examine(abilities: Sequence[Ability] = ABILITIES) -> list[Finding]:
+    """Look at this machine."""
+    return [_examine(ability) for ability in abilities]
+
+
+def _examine(ability: Ability) -> Finding:
+    missing = [package for module, package in ability.modules if not _present(module)]
+    versions = {
+        package: package_version(package)
+        for _, package in ability.modules
+        if package not in missing
+    }
+    found = [module for module in ability.any_of if _present(module)]
+    versions |= {module: package_version(module) for module in found}
+    if ability.any_of and not found:
+        missing.append(f"one of {', '.join(ability.any_of)}")
+    if ability.engine and not missing:
+        try:
+            require(ability.engine)
+        except MissingDependencyError as error:
+            missing.append(error.what)
+    install = f"pip install 'allnet-edge[{ability.extra}]'" if ability.extra else ""
+    fix = "; ".join(filter(None, (install, ability.hint))) if missing else ""
+    return Finding(ability.name, not missing, versions, tuple(missing), fix)
+
+
+def _present(module: str) -> bool:
+    """Whether a module could be imported, without the seconds that importing it takes."""
+    return util.find_spec(module) is not None
