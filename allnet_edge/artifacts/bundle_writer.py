@@ -18,6 +18,7 @@ from allnet_edge.artifacts.manifest import (
     Source,
     Threshold,
 )
+from allnet_edge.artifacts.sbom import make_sbom
 from allnet_edge.errors import OutputDirError
 from allnet_edge.spec.network import Preprocess
 
@@ -56,8 +57,8 @@ def write_bundle(
         golden: With outputs and a tolerance for each candidate id.
         contents: Every other file by its path in the bundle: the candidates' models,
             ``calibration.json``, ``reports/...``, ``docs/...``; a file to copy, or its bytes.
-            ``preprocess.json``, ``threshold.json``, ``golden/...`` and the manifest are written
-            from the arguments above.
+            ``preprocess.json``, ``threshold.json``, ``golden/...``, ``docs/sbom.cdx.json`` and the
+            manifest are written from the other arguments.
         runtimes: For each engine the package and version that the gate was passed with.
         created: ISO 8601; now, or SOURCE_DATE_EPOCH where that is set, by default.
         sign: Sign with the user's key; False leaves the bundle without a signature.
@@ -68,6 +69,7 @@ def write_bundle(
         ValueError: The arguments contradict each other: a bug of the caller.
     """
     _refuse_foreign(destination)
+    created = created or _now()
     assembled = files.temporary_name(destination)
     files.remove(assembled)
     generated = {
@@ -79,22 +81,26 @@ def write_bundle(
     }
     try:
         _write_all(assembled, {**contents, **generated})
+        hashes = files.hash_tree(assembled)
+        models = {one.file: hashes[one.file] for one in candidates if one.file in hashes}
+        sbom = make_sbom(name=name, created=created, models=models)
+        _write_all(assembled, {SBOM: sbom})
         manifest = BundleManifest(
             name=name,
             model=model,
             target=target,
-            created=created or _now(),
+            created=created,
             source=source,
-            files=files.hash_tree(assembled),
+            files=hashes | {SBOM: files.sha256_bytes(sbom)},
             classes=classes,
             positive=classes[1] if len(classes) == 2 else None,
             candidates=candidates,
             requires=Requires(allnet_edge=__version__, runtimes=dict(runtimes or {})),
         )
         text = files.canonical_json(manifest.model_dump(mode="json"))
-        files.write_bytes(assembled / MANIFEST, text)
+        _write_all(assembled, {MANIFEST: text})
         if sign:
-            files.write_bytes(assembled / SIGNATURE, signing.sign(text).to_bytes())
+            _write_all(assembled, {SIGNATURE: signing.sign(text).to_bytes()})
         bundle = Bundle.open(assembled)
         files.commit_folder(assembled, destination)
     except BaseException:
@@ -115,7 +121,6 @@ def _refuse_foreign(destination: Path) -> None:
 
 
 def _write_all(folder: Path, contents: Mapping[str, Path | bytes]) -> None:
-    folder.mkdir(parents=True)
     for name, content in contents.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
