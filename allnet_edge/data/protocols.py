@@ -65,7 +65,7 @@ def by_patient(index: SampleIndex, seed: int, fractions: Sequence[float]) -> Dea
     for _ in range(ATTEMPTS):
         dealt = _deal_greedily(counts, index.labels, fractions, rng)
         if dealt is not None:
-            deal = Deal(f"{len(counts):,} patients, dealt whole and balanced by class")
+            deal = Deal(f"{_how_many(index, len(counts))}, dealt whole and balanced by class")
             for sample in index.samples:
                 deal.parts[dealt[people[sample.id]]].append(sample)
             return deal
@@ -192,6 +192,12 @@ def _people(index: SampleIndex) -> dict[str, str]:
     return {i: one_name.get(patient, patient) for i, patient in patients.items()}
 
 
+def _how_many(index: SampleIndex, people: int) -> str:
+    patients = len({sample.patient for sample in index.samples})
+    joined = f" ({people:,} when those with near-identical images count as one)"
+    return f"{patients:,} patients{joined if people < patients else ''}"
+
+
 def _enough_people(index: SampleIndex, people: Mapping[str, Counter[str]]) -> None:
     for label in index.labels:
         names = sorted(name for name, images in people.items() if images[label])
@@ -242,7 +248,9 @@ def _deal_greedily(
         allowed = (empty | ~forced).all(axis=1)
         if not allowed.any():
             return None
-        gain = np.where(allowed, missing @ weight[row], -np.inf)
+        # Between equals, the part that lacks more of all classes together.
+        gain = missing @ weight[row] + 1e-6 * missing.sum(axis=1)
+        gain = np.where(allowed, gain, -np.inf)
         part = int(np.argmax(gain))
         missing[part] -= weight[row]
         empty[part] &= ~carried

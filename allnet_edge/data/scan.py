@@ -170,7 +170,7 @@ def index_of(scanned: Scan) -> SampleIndex:
             where=scanned.root,
             fix="run `allnet-edge data check` for the reason of each file",
         )
-    index = SampleIndex(scanned.root, scanned.layout, merged, _near_copies(scanned, kept))
+    index = SampleIndex(scanned.root, scanned.layout, merged, near_copies_of(scanned, kept))
     if len(index.labels) < 2:
         raise DataError(
             f"only one class: {index.labels[0]} ({len(merged):,} images)",
@@ -180,7 +180,8 @@ def index_of(scanned: Scan) -> SampleIndex:
     return index
 
 
-def _near_copies(scanned: Scan, kept: Sequence[Sample]) -> tuple[tuple[str, ...], ...]:
+def near_copies_of(scanned: Scan, kept: Sequence[Sample]) -> tuple[tuple[str, ...], ...]:
+    """The ids of each group of near-identical images among the samples that are kept."""
     row_of = {sample.id: row for row, sample in enumerate(scanned.samples)}
     rows = [row_of[sample.id] for sample in kept]
     groups = leakage.near_identical(scanned.thumbnails[rows])

@@ -70,8 +70,8 @@ def write(folder: Path, root: Path, inspected: dict[str, Inspected]) -> None:
 
 
 def _inspected(row: list[Any]) -> Inspected:
-    *before, small = row
-    return Inspected(*before, base64.b64decode(small))
+    size, mtime_ns, sha256, width, height, why, small = row
+    return Inspected(size, mtime_ns, sha256, width, height, why, base64.b64decode(small))
 
 
 def _file(folder: Path, root: Path) -> Path:

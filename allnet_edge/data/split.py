@@ -11,7 +11,7 @@ from allnet_edge.artifacts import files
 from allnet_edge.data import protocols
 from allnet_edge.data.protocols import PARTS, Deal
 from allnet_edge.data.samples import Sample, SampleIndex
-from allnet_edge.errors import SplitError, UsageError
+from allnet_edge.errors import OutputDirError, SplitError, UsageError
 from allnet_edge.spec.base import Frozen, known_name
 
 SplitProtocol = Literal["patient", "block", "random"]
@@ -20,7 +20,6 @@ Part = Literal["train", "validation", "test"]
 FRACTIONS = (0.6, 0.2, 0.2)
 EMBARGO = 37
 
-_PROTOCOLS = ("patient", "block", "random")
 _AGAIN = "make the split again: allnet-edge data split DIR --protocol ... -o split.json"
 _SHOWN = 3
 
@@ -149,9 +148,8 @@ def make_split(
 
     Raises:
         SplitError: The split cannot be made; the message says what is missing.
-        UsageError: Fractions, embargo or protocol make no sense.
+        UsageError: Fractions, seed or embargo make no sense.
     """
-    known_name("protocol", protocol, _PROTOCOLS)
     _sensible(seed, fractions, embargo)
     deal = _deal(index, protocol, seed, fractions, embargo=embargo, official=official)
     parts: dict[Part, tuple[Member, ...]] = {
@@ -195,8 +193,42 @@ def load_split(path: Path) -> Split:
 
 
 def save_split(split: Split, path: Path) -> None:
-    """Write a split file, whole or not at all."""
-    files.write_json(path, split.model_dump(mode="json"))
+    """Write a split file, whole or not at all; an older split of that name is replaced.
+
+    Raises:
+        OutputDirError: The path holds something else, or cannot be written.
+    """
+    if path.exists():
+        try:
+            load_split(path)
+        except SplitError as error:
+            raise OutputDirError(
+                "this path holds something that is no split; it is left as it is",
+                where=path,
+                fix="choose another name with -o",
+            ) from error
+    try:
+        files.write_json(path, split.model_dump(mode="json"))
+    except OSError as error:
+        raise OutputDirError(
+            f"cannot write the split: {error.strerror}",
+            where=path,
+            fix="choose a folder that exists and can be written",
+        ) from error
+
+
+def known_protocol(name: str) -> SplitProtocol:
+    """The protocol of that name.
+
+    Raises:
+        UnknownNameError: There is none.
+    """
+    protocols_by_name: dict[str, SplitProtocol] = {
+        "patient": "patient",
+        "block": "block",
+        "random": "random",
+    }
+    return protocols_by_name[known_name("protocol", name, protocols_by_name)]
 
 
 def _sensible(seed: int, fractions: Sequence[float], embargo: int) -> None:
@@ -224,7 +256,13 @@ def _deal(
         return protocols.at_random(index, seed, fractions)
     if official and protocols.has_official_parts(index):
         return protocols.official_cnmc(index)
-    return protocols.by_patient(index, seed, fractions)
+    deal = protocols.by_patient(index, seed, fractions)
+    if official and index.layout == "cnmc":
+        deal.how += (
+            " (not the challenge's own parts, which need all three folds and "
+            f"{protocols.OFFICIAL_MINIMUM} usable images of each class in the preliminary test set)"
+        )
+    return deal
 
 
 def _meaning(protocol: SplitProtocol, proof: Proof) -> str:
