@@ -2,36 +2,37 @@
 
 from collections.abc import Sequence
 
+from allnet_edge.measure.bench_report import BenchRow
 from allnet_edge.report import wording
-from allnet_edge.report.document import FileSize, LatencyRow
+from allnet_edge.report.document import FileSize
 from allnet_edge.report.svg import frame, share, tag, text, ticks, title
 
 _ROW = 46
 _FOOT = 40
 
 
-def slowest(rows: Sequence[LatencyRow]) -> float:
+def slowest(rows: Sequence[BenchRow]) -> float:
     """The end of a scale that all panels share, in milliseconds."""
     return max([*(value for row in rows for value in _known(row)), 0.001]) * 1.05
 
 
-def _known(row: LatencyRow) -> list[float]:
+def _known(row: BenchRow) -> list[float]:
     spans = [*_inference(row), *_end_to_end(row)]
     return [value for value in spans if value is not None]
 
 
-def _inference(row: LatencyRow) -> tuple[float | None, ...]:
+def _inference(row: BenchRow) -> tuple[float | None, ...]:
     ms = row.latency_ms
     return ms.p50, ms.p90, ms.p95, ms.p99
 
 
-def _end_to_end(row: LatencyRow) -> tuple[float | None, ...]:
+def _end_to_end(row: BenchRow) -> tuple[float | None, ...]:
     ms = row.end_to_end_ms
     return (None, None) if ms is None else (ms.p50, ms.p99)
 
 
 def latency(
-    rows: Sequence[LatencyRow], key: str, longest: float, where: str, *, whole: bool = False
+    rows: Sequence[BenchRow], key: str, longest: float, where: str, *, whole: bool = False
 ) -> str:
     """One panel: a bar from the median to the 99th percentile for each row.
 

@@ -9,24 +9,25 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
+from allnet_edge.measure.agreement import Direction
+from allnet_edge.measure.bench_report import BenchReport
+from allnet_edge.measure.gate_report import Check, FlipCounts, GateReport
+from allnet_edge.measure.system import Machine
 from allnet_edge.spec.base import Frozen
 from allnet_edge.spec.gate import Verdict
 
-Number = float  # a field below is named `float`, as gate.json has it
 Share = Annotated[float, Field(ge=0, le=1)]
-Change = Annotated[float, Field(ge=-1, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
 Thumbnail = Annotated[
     str, StringConstraints(pattern=r"^data:image/(png|jpeg);base64,[A-Za-z0-9+/]+={0,2}$")
 ]
-Direction = Literal["positive_to_negative", "negative_to_positive"]
 
 
 class Part(Frozen):
-    """The base of everything below: frozen, no unknown key, no NaN, JSON names accepted."""
+    """The base of everything below: frozen, no unknown key, no NaN, no infinity."""
 
-    model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class Summary(Part):
@@ -97,40 +98,6 @@ class Confusion(Part):
     fp: Count
 
 
-class Check(Part):
-    """One comparison of a candidate with the float network, as in gate.json.
-
-    Attributes:
-        metric: ``accuracy``, ``sensitivity``, ``specificity`` or ``auc``.
-        float: Value of the float network, 0..1.
-        edge: Value of the candidate, 0..1.
-        delta: edge - float, paired.
-        lower: One-sided lower bound of ``delta``; None for a point estimate.
-        upper: One-sided upper bound of ``delta``.
-        margin: The smallest ``delta`` that is allowed, for instance -0.02; for accuracy, where
-            the gate is a ratio, the ratio, for instance 0.99.
-        verdict: Of this comparison alone.
-        cells_to_decide: For an inconclusive comparison, the cells that would decide it.
-    """
-
-    metric: str
-    float: Number
-    edge: Number
-    delta: Change
-    lower: Change | None = None
-    upper: Change | None = None
-    margin: Number
-    verdict: Verdict
-    cells_to_decide: int | None = Field(default=None, ge=0)
-
-
-class FlipCounts(Part):
-    """Decisions that changed between the float network and a candidate, whatever the truth."""
-
-    positive_to_negative: Count = 0
-    negative_to_positive: Count = 0
-
-
 class Rung(Part):
     """One network of the ladder: the float reference or one of its descendants.
 
@@ -141,6 +108,7 @@ class Rung(Part):
         roc: (false positive rate, true positive rate) from (0, 0) to (1, 1); empty where unknown.
         threshold: Of the decision, as a probability.
         verdict: None for the reference, which is what the others are compared with.
+        checks: As gate.json has them.
         flips: Against the reference; None for the reference itself.
         max_abs_difference: Largest difference of a probability from the rung before.
         chosen: It goes to the device.
@@ -172,6 +140,7 @@ class GateFacts(Part):
 
     Attributes:
         n: Cells of the gate.
+        positives: Of them.
         patients: Patients of the gate; None where unknown.
         method: Of the paired intervals, in words.
         confidence: One-sided, of each bound.
@@ -179,69 +148,23 @@ class GateFacts(Part):
     """
 
     n: Count
+    positives: Count | None = None
     patients: Count | None = None
     method: str
     confidence: Share = 0.95
     interval_method: str = ""
 
-
-class LatencyMs(Part):
-    """Milliseconds a query; a percentile that n cannot support is None. ``cov`` is a ratio."""
-
-    min: Amount | None = None
-    mean: Amount | None = None
-    p50: Amount | None = None
-    p90: Amount | None = None
-    p95: Amount | None = None
-    p99: Amount | None = None
-    max: Amount | None = None
-    cov: Amount | None = None
-
-
-class EndToEndMs(Part):
-    """Milliseconds from the image file to the decision."""
-
-    p50: Amount | None = None
-    p99: Amount | None = None
-
-
-class LatencyRow(Part):
-    """One row of bench.json; ``id`` is the id of a rung, ``verdict`` the gate's."""
-
-    id: str
-    engine: str
-    precision: str
-    batch: int = Field(default=1, ge=1)
-    threads: int | None = Field(default=None, ge=1)
-    n: Count
-    latency_ms: LatencyMs
-    first_ms: Amount | None = None
-    load_ms: Amount | None = None
-    end_to_end_ms: EndToEndMs | None = None
-    peak_rss_mb: Amount | None = None
-    size_mb: Amount | None = None
-    verdict: Verdict | None = None
-
-
-class Device(Part):
-    """Where the clock ran; further keys of bench.json's ``device`` are kept and printed."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
-
-    device_class: str = Field(alias="class")
-    model: str | None = None
-
-
-class Latency(Part):
-    """bench.json. ``device.class`` is ``host-proxy`` wherever it was not the target itself."""
-
-    mode: str
-    scenario: str
-    device: Device
-    valid: bool
-    why_invalid: tuple[str, ...] = ()
-    rows: tuple[LatencyRow, ...] = ()
+    @classmethod
+    def of(cls, report: GateReport, interval_method: str = "") -> "GateFacts":
+        """From gate.json."""
+        return cls(
+            n=report.n,
+            positives=report.positives,
+            patients=report.patients,
+            method=report.method,
+            confidence=report.margins.confidence,
+            interval_method=interval_method,
+        )
 
 
 class FileSize(Part):
@@ -256,12 +179,12 @@ class CompileProof(Part):
     """An ahead-of-time build of a graph that shows that it is legal.
 
     Attributes:
-        sm: Compute capability that it was built for, for instance ``86``.
+        sm: Compute capability that it was built for, for instance 86.
         note: What it is not; the default says it.
     """
 
     graph: str
-    sm: str
+    sm: int
     ok: bool
     seconds: Amount | None = None
     engine_bytes: Count | None = None
@@ -322,7 +245,16 @@ class Training(Part):
 
 
 class ReportDocument(Part):
-    """Everything that a report says; ``created`` is a time with its zone."""
+    """Everything that a report says.
+
+    Attributes:
+        created: A time with its zone.
+        phantom: The cells are synthetic; every figure's heading says so.
+        ladder: The float reference first; each rung's checks and flips are those of gate.json.
+        latency: bench.json, or None where nothing was measured.
+        machine: That built, from ``measure.system.describe``.
+        recipe: Resolved, every default filled in.
+    """
 
     schema_version: Literal[1] = 1
     title: str
@@ -333,13 +265,13 @@ class ReportDocument(Part):
     data: DataFacts
     gate: GateFacts | None = None
     ladder: tuple[Rung, ...] = ()
-    latency: Latency | None = None
+    latency: BenchReport | None = None
     sizes: tuple[FileSize, ...] = ()
     compile_proofs: tuple[CompileProof, ...] = ()
     flips: tuple[Flip, ...] = ()
     lineage: tuple[StageRecord, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
-    machine: dict[str, str] = Field(default_factory=dict)
+    machine: Machine | None = None
     recipe: dict[str, JsonValue] = Field(default_factory=dict)
     training: Training | None = None
     warnings: tuple[str, ...] = ()
@@ -361,7 +293,7 @@ class ReportDocument(Part):
 
     def to_json(self) -> str:
         """The text of ``report.json``."""
-        return self.model_dump_json(indent=2, by_alias=True) + "\n"
+        return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
     def from_json(cls, content: str) -> "ReportDocument":

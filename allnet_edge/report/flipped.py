@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from allnet_edge.report.document import Direction, Flip, ReportDocument
+from allnet_edge.measure.agreement import Direction
+from allnet_edge.report.document import Flip, ReportDocument
 
 MOST_SHOWN = 48
 """Thumbnails a direction; the rest is counted, and listed in reports/flips.csv."""

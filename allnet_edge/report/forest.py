@@ -6,8 +6,9 @@ telephone and on a wide screen.
 
 from collections.abc import Sequence
 
+from allnet_edge.measure.gate_report import Check
 from allnet_edge.report import wording
-from allnet_edge.report.document import Check, Rung
+from allnet_edge.report.document import Rung
 from allnet_edge.report.svg import frame, marker, share, tag, text, ticks
 
 _ROW = 52
@@ -28,21 +29,12 @@ def span(rungs: Sequence[Rung], metrics: Sequence[str]) -> tuple[float, float]:
         Lowest and highest difference drawn, with the margin and zero inside.
     """
     checks = [check for metric in metrics for _, check in shown(rungs, metric)]
-    if not checks:
-        return -0.03, 0.01
-    margin = max(0.002, *(abs(check.margin) for check in checks))
-    low = min(-margin, *(_low(check) for check in checks))
-    high = max(0.5 * margin, *(_high(check) for check in checks))
+    margin = max([0.002, *(check.margin for check in checks)])
+    ends = [end for check in checks for end in (check.lower, check.delta, check.upper)]
+    known = [end for end in ends if end is not None]
+    low, high = min([-margin, *known]), max([0.5 * margin, *known])
     room = 0.25 * margin
     return max(low, -_REACH * margin) - room, min(high, _REACH * margin) + room
-
-
-def _low(check: Check) -> float:
-    return check.delta if check.lower is None else check.lower
-
-
-def _high(check: Check) -> float:
-    return check.delta if check.upper is None else check.upper
 
 
 def forest(
@@ -59,16 +51,14 @@ def forest(
     """
     rows = shown(rungs, metric)
     height = _HEAD + _ROW * len(rows) + _FOOT
-    margin = rows[0][1].margin if rows else 0.0
+    margin = -rows[0][1].margin if rows else 0.0
     drawn = [_row(at, rung, check, scale) for at, (rung, check) in enumerate(rows)]
     return frame(
         key,
         f"Change of {metric} against the float network",
         f"Margin {wording.points(margin)}; one-sided {confidence:.0%} bounds. "
         + "; ".join(
-            f"{rung.id}: {wording.points(check.delta)}, bound {wording.bound_text(check)}, "
-            f"{check.verdict}"
-            for rung, check in rows
+            f"{rung.id}: {wording.check_outcome(check)}, {check.verdict}" for rung, check in rows
         ),
         _ground(scale, margin, height),
         *drawn,
@@ -100,7 +90,7 @@ def _ground(scale: tuple[float, float], margin: float, height: int) -> str:
         label = wording.signed(100 * value, 2).rstrip("0").rstrip(".")
         parts += [
             _upright(at, bottom, bottom + 4, "base"),
-            text(label or "0", share(at), bottom + 17, "tick", "middle"),
+            text(label, share(at), bottom + 17, "tick", "middle"),
         ]
     parts.append(
         text("edge \N{MINUS SIGN} float, percentage points", "50%", height - 8, "axis", "middle")
@@ -114,20 +104,28 @@ def _upright(at: float, top: float, bottom: float, kind: str) -> str:
 
 def _row(at: int, rung: Rung, check: Check, scale: tuple[float, float]) -> str:
     top = _HEAD + _ROW * at
-    told = f"{wording.signed(100 * check.delta, 2)} (bound {_bound(check)})"
     symbol = wording.verdict_symbol(check.verdict)
     return "".join(
         [
             text(_label(rung), 0, top + 18, "strong" if rung.chosen else "label"),
-            text(f"{told} {symbol}", "100%", top + 18, "halo", "end"),
+            text(f"{_numbers(check)} {symbol}", "100%", top + 18, "halo", "end"),
             _interval(check, top + 36, scale),
         ]
     )
 
 
+def _numbers(check: Check) -> str:
+    if check.delta is None or check.lower is None:
+        return wording.NOT_MEASURED
+    delta, bound = (wording.signed(100 * value, 2) for value in (check.delta, check.lower))
+    return f"{delta} (bound {bound})"
+
+
 def _interval(check: Check, line: int, scale: tuple[float, float]) -> str:
     """The bar between the bounds with the difference on it; an arrow where it leaves the scale."""
-    low, middle, high = (_across(v, scale) for v in (_low(check), check.delta, _high(check)))
+    if check.delta is None or check.lower is None or check.upper is None:
+        return ""
+    low, middle, high = (_across(v, scale) for v in (check.lower, check.delta, check.upper))
     kind = f"interval {check.verdict}"
     ends = share(max(low, 0)), share(min(high, 1))
     parts = [tag("line", x1=ends[0], x2=ends[1], y1=line, y2=line, class_=kind)]
@@ -146,10 +144,6 @@ def _interval(check: Check, line: int, scale: tuple[float, float]) -> str:
         word = wording.verdict_word(check.verdict)
         parts.append(marker(check.verdict, share(middle), line, f"mark {check.verdict}", word))
     return "".join(parts)
-
-
-def _bound(check: Check) -> str:
-    return "none" if check.lower is None else wording.signed(100 * check.lower, 2)
 
 
 def _label(rung: Rung, most: int = 24) -> str:

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Sequence
 
+from allnet_edge.measure.bench_report import BenchReport
+from allnet_edge.measure.gate_report import Check
 from allnet_edge.report import wording
-from allnet_edge.report.document import Check, Estimate, Latency, ReportDocument, Rung
+from allnet_edge.report.document import Estimate, ReportDocument, Rung
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
@@ -115,7 +117,7 @@ def _check_row(rung: Rung, check: Check) -> list[str]:
         wording.check_value(check, check.float),
         wording.check_value(check, check.edge),
         wording.check_change(check, check.delta),
-        wording.bound_text(check),
+        wording.check_change(check, check.lower),
         wording.check_limit(check),
         wording.verdict_word(check.verdict),
     ]
@@ -126,13 +128,15 @@ def _latency(document: ReportDocument) -> list[str]:
     if latency is None:
         return [wording.NOT_MEASURED]
     where = wording.device_class(latency.device.device_class, document.target)
-    told = f"{_safe(where)} ({_safe(latency.mode)}, {_safe(latency.scenario)})."
+    told = f"{_safe(where)} ({latency.mode}, {latency.scenario})."
     if not latency.valid:
         return [told, f"**Invalid**: {_safe('; '.join(latency.why_invalid))}"]
-    return [told, _latency_table(latency)]
+    notes = [f"{item.id} {wording.NOT_MEASURED}: {item.why}" for item in latency.not_measured]
+    notes += latency.remarks
+    return [told, _latency_table(latency), "\n".join(f"- {_safe(note)}" for note in notes)]
 
 
-def _latency_table(latency: Latency) -> str:
+def _latency_table(latency: BenchReport) -> str:
     head = ["network", "n", "p50", "p90", "p95", "p99", "end to end p50", "gate"]
     rows = []
     for row in latency.rows:

@@ -8,8 +8,9 @@ from functools import lru_cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from allnet_edge.measure.bench_report import BenchReport, BenchRow
 from allnet_edge.report import bars, forest, history, plots, wording
-from allnet_edge.report.document import Confusion, Latency, LatencyRow, ReportDocument, Rung
+from allnet_edge.report.document import Confusion, ReportDocument, Rung
 from allnet_edge.report.flipped import class_names, flipped_groups
 from allnet_edge.report.markdown import render_markdown
 
@@ -44,7 +45,7 @@ def render_html(document: ReportDocument) -> str:
     )  # fmt: skip
 
 
-def _speed(document: ReportDocument) -> LatencyRow | None:
+def _speed(document: ReportDocument) -> BenchRow | None:
     """The chosen network's row of a benchmark that counts."""
     latency = document.latency
     if latency is None or not latency.valid:
@@ -144,7 +145,9 @@ def _corner(ladder: Sequence[Rung]) -> float | None:
     return next((corner for corner in _CORNERS if worst <= 0.7 * corner), None)
 
 
-def _latency(latency: Latency | None, document: ReportDocument) -> tuple[tuple[str, Markup], ...]:
+def _latency(
+    latency: BenchReport | None, document: ReportDocument
+) -> tuple[tuple[str, Markup], ...]:
     if latency is None or not latency.rows:
         return ()
     where = wording.device_class(latency.device.device_class, document.target)

@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
-from allnet_edge.report.document import Check, Estimate, Rung, TargetFacts
+from allnet_edge.measure.gate_report import Check
+from allnet_edge.measure.system import Machine
+from allnet_edge.report.document import Estimate, Rung, TargetFacts
 from allnet_edge.spec.gate import Verdict
 
 NOT_MEASURED = "not measured"
@@ -132,9 +134,9 @@ def verdict_symbol(verdict: Verdict) -> str:
     return _SYMBOLS[verdict]
 
 
-def is_ratio(check: Check) -> bool:
-    """Accuracy is gated as edge / float, everything else as edge - float."""
-    return check.metric == "accuracy" and check.margin > 0.5
+def by_point(check: Check) -> bool:
+    """The gate judges accuracy and ROC area by the difference itself, the others by its bound."""
+    return check.metric in ("accuracy", "auc")
 
 
 def check_value(check: Check, value: float | None) -> str:
@@ -151,15 +153,14 @@ def check_change(check: Check, change: float | None) -> str:
 
 def check_limit(check: Check) -> str:
     """What the check demands, in words."""
-    if is_ratio(check):
-        return f"edge at least {_percent_digits(check.margin)}{_SPACE}% of float"
-    bound = "difference" if check.lower is None else "lower bound"
-    return f"{bound} at least {check_change(check, check.margin)}"
+    what = "difference" if by_point(check) else "lower bound"
+    return f"{what} at least {check_change(check, -check.margin)}"
 
 
-def bound_text(check: Check) -> str:
-    """The one-sided bound that decides, or that there is none."""
-    return "point estimate" if check.lower is None else check_change(check, check.lower)
+def check_outcome(check: Check) -> str:
+    """The difference, with the bound where the bound decides."""
+    delta = check_change(check, check.delta)
+    return delta if by_point(check) else f"{delta}, bound {check_change(check, check.lower)}"
 
 
 def device_class(name: str, target: TargetFacts) -> str:
@@ -175,3 +176,22 @@ def rung_name(rung: Rung) -> str:
     """``onnx int8``: what it is, without saying the same word twice."""
     words = [rung.rung, rung.engine, rung.precision]
     return " · ".join(word for at, word in enumerate(words) if word and word not in words[:at])
+
+
+def machine_facts(machine: Machine) -> dict[str, str]:
+    """What is known of a machine, by name; what could not be read is "not known"."""
+    facts: dict[str, object] = {
+        "class": machine.device_class,
+        "model": machine.model,
+        "processor": machine.cpu,
+        "cores": f"{machine.usable_cores} of {machine.cores}",
+        "memory": None if machine.memory_mb is None else f"{machine.memory_mb:,} MiB",
+        "system": machine.os,
+        "kernel": machine.kernel,
+        "Jetson Linux": machine.l4t,
+        "governor": machine.governor,
+        "load, 1 min": machine.load_1min,
+        "Python": machine.python,
+        **machine.packages,
+    }
+    return {name: "not known" if value is None else str(value) for name, value in facts.items()}

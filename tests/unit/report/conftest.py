@@ -7,22 +7,19 @@ from datetime import datetime, timezone
 
 import numpy as np
 import pytest
+from allnet_edge.measure.bench_report import BenchReport, BenchRow, EndToEnd, NotMeasured
+from allnet_edge.measure.gate_report import Check, FlipCounts
+from allnet_edge.measure.latency import LatencySummary
+from allnet_edge.measure.system import Machine
 from allnet_edge.report.document import (
-    Check,
     CompileProof,
     Confusion,
     DataFacts,
-    Device,
-    EndToEndMs,
     Epoch,
     Estimate,
     FileSize,
     Flip,
-    FlipCounts,
     GateFacts,
-    Latency,
-    LatencyMs,
-    LatencyRow,
     ReportDocument,
     Rung,
     StageRecord,
@@ -99,36 +96,34 @@ def rung(id_, kind, engine, precision, noise, shift, verdict, **more):
     )
 
 
-def compared(candidate, reference, half, verdicts, margin=-0.02):
-    checks = []
-    for metric, spread in half.items():
+def compared(candidate, reference, half, verdicts):
+    def check(metric, n, spread, margin, verdict):
         before, after = getattr(reference, metric).value, getattr(candidate, metric).value
-        bounds = {"lower": after - before - spread, "upper": after - before + spread}
-        checks.append(
-            Check(
-                metric=metric,
-                float=before,
-                edge=after,
-                delta=after - before,
-                margin=margin,
-                verdict=verdicts[metric],
-                cells_to_decide=2900 if verdicts[metric] == "inconclusive" else None,
-                **(bounds if spread else {}),
-            )
+        return Check(
+            metric=metric,
+            n=n,
+            patients=10,
+            float=before,
+            edge=after,
+            delta=after - before,
+            lower=after - before - spread,
+            upper=after - before + spread,
+            margin=margin,
+            verdict=verdict,
+            needed=2900 if verdict == "inconclusive" else None,
         )
-    ratio = Check(
-        metric="accuracy",
-        float=reference.accuracy.value,
-        edge=candidate.accuracy.value,
-        delta=candidate.accuracy.value - reference.accuracy.value,
-        margin=0.99,
-        verdict="pass" if candidate.accuracy.value >= 0.99 * reference.accuracy.value else "fail",
+
+    enough = candidate.accuracy.value >= 0.99 * reference.accuracy.value
+    checks = (
+        check("accuracy", N, 0.006, 0.01 * reference.accuracy.value, "pass" if enough else "fail"),
+        check("sensitivity", 430, half["sensitivity"], 0.02, verdicts["sensitivity"]),
+        check("specificity", 212, half["specificity"], 0.02, verdicts["specificity"]),
+        check("auc", N, 0.004, 0.01, "pass"),
     )
-    return candidate.model_copy(update={"checks": (ratio, *checks)})
+    return candidate.model_copy(update={"checks": checks})
 
 
 def ladder():
-    half = {"sensitivity": 0.007, "specificity": 0.009}
     ok = {"sensitivity": "pass", "specificity": "pass"}
     keras = rung("keras-fp32", "keras", "tf-keras", "fp32", 0, 0, None)
     onnx = rung(
@@ -175,7 +170,7 @@ def ladder():
         keras,
         compared(onnx, keras, {"sensitivity": 0.002, "specificity": 0.002}, ok),
         compared(fp16, keras, {"sensitivity": 0.003, "specificity": 0.004}, ok),
-        compared(int8, keras, half, ok),
+        compared(int8, keras, {"sensitivity": 0.007, "specificity": 0.009}, ok),
         compared(
             tflite,
             keras,
@@ -191,42 +186,72 @@ def ladder():
     )
 
 
+def machine():
+    return Machine(
+        device_class="host-proxy",
+        model="x86_64",
+        cpu="Example CPU",
+        cores=4,
+        usable_cores=2,
+        memory_mb=16000,
+        available_mb=12000,
+        os="Debian GNU/Linux 12",
+        kernel="6.1.0",
+        l4t=None,
+        governor="performance",
+        load_1min=0.4,
+        python="3.11.9",
+        packages={"onnxruntime": "1.20.1", "ai-edge-litert": None},
+    )
+
+
 def latency(valid=True):
     def row(rung, p50, size, p99=True):
-        spread = {"p90": 1.06, "p95": 1.1, "p99": 1.21}
-        ms = {name: p50 * k for name, k in spread.items() if p99 or name != "p99"}
-        return LatencyRow(
+        return BenchRow(
             id=rung.id,
             engine=rung.engine,
             precision=rung.precision,
             threads=2,
             n=1024 if p99 else 400,
-            latency_ms=LatencyMs(min=p50 * 0.95, mean=p50 * 1.02, p50=p50, max=p50 * 1.6, cov=0.018)
-            .model_copy(update=ms),
+            latency_ms=LatencySummary(
+                min=p50 * 0.95,
+                mean=p50 * 1.02,
+                p50=p50,
+                p90=p50 * 1.06,
+                p95=p50 * 1.1,
+                p99=p50 * 1.21 if p99 else None,
+                max=p50 * 1.6,
+                cov=0.018,
+            ),
             first_ms=p50 * 9,
             load_ms=180,
-            end_to_end_ms=EndToEndMs(p50=p50 + 2.4, p99=(p50 + 2.4) * 1.3),
+            end_to_end_ms=EndToEnd(p50=p50 + 2.4, p99=(p50 + 2.4) * 1.3) if p99 else None,
             peak_rss_mb=310,
             size_mb=size,
             verdict=rung.verdict,
-        )  # fmt: skip
+        )
 
     rungs = ladder()
-    return Latency(
+    return BenchReport(
         mode="quick",
         scenario="single-stream",
-        device=Device.model_validate(
-            {"class": "host-proxy", "model": "x86-64, 2 cores", "governor": "performance"}
-        ),
+        device=machine(),
         valid=valid,
-        why_invalid=() if valid else ("coefficient of variation 7.1 % is over 2.5 %",),
+        why_invalid=() if valid else ("onnx-int8: standard deviation 7.1 % of the mean",),
+        remarks=("onnx-int8: other programs used 12 % of the processors",),
         rows=(
-            row(rungs[0], 41.3, 26.4),
             row(rungs[1], 14.2, 26.4),
             row(rungs[2], 15.8, 13.3),
             row(rungs[3], 6.31, 6.9),
             row(rungs[4], 9.42, 6.8, p99=False),
-            row(rungs[5], 6.28, 6.9),
+        ),
+        not_measured=(
+            NotMeasured(
+                id=rungs[5].id,
+                engine=rungs[5].engine,
+                precision=rungs[5].precision,
+                why="the runtime refused the graph",
+            ),
         ),
     )
 
@@ -296,6 +321,7 @@ def example(**changes):
         ),
         "gate": GateFacts(
             n=N,
+            positives=430,
             patients=10,
             method="patient-cluster bootstrap, 2,000 resamples, seed 0",
             interval_method="two-sided 95 %, Wilson",
@@ -309,9 +335,9 @@ def example(**changes):
             FileSize(file="model.int8.tflite", raw_bytes=6_802_100),
         ),
         "compile_proofs": (
-            CompileProof(graph="model.int8.onnx", sm="86", ok=True, seconds=41.2,
+            CompileProof(graph="model.int8.onnx", sm=86, ok=True, seconds=41.2,
                          engine_bytes=9_120_000, tool="TensorRT-RTX 1.2"),
-            CompileProof(graph="model.int8.onnx", sm="89", ok=False, tool="TensorRT-RTX 1.2"),
+            CompileProof(graph="model.int8.onnx", sm=89, ok=False, tool="TensorRT-RTX 1.2"),
         ),
         "flips": flips(rungs),
         "lineage": (
@@ -321,7 +347,7 @@ def example(**changes):
                         files=2, skipped=True),
         ),
         "versions": {"allnet-edge": "0.1.0", "tensorflow": "2.19.0", "onnxruntime": "1.20.1"},
-        "machine": {"cpu": "2 cores, x86-64", "memory": "16 GB", "python": "3.11.9"},
+        "machine": machine(),
         "recipe": {"target": "jetson", "stages": ["export", "quantize"], "gate": {"auc": 0.01}},
         "training": Training(history=history()),
         "warnings": ("A classifier trained on C-NMC cells was not validated on other smears.",),
