@@ -12,7 +12,7 @@ from allnet_edge.data.phantom.cell import CellTraits, Optics, Rgb
 
 # Six of ten patients have leukemia; the order gives every fold both classes from six patients on.
 _CLASS_OF_TEN = ("all", "hem", "all", "hem", "all", "hem", "all", "all", "hem", "all")
-AMBIGUOUS = 0.03
+AMBIGUOUS = 0.02
 """Share of cells that look like the other class."""
 
 
@@ -43,12 +43,13 @@ class Patient:
 
     @property
     def fold(self) -> int:
+        """0, 1 or 2, in turn within each class."""
         return self.rank % 3
 
 
-def stream(*key: int) -> np.random.Generator:
-    """An independent random stream for a key such as (seed, patient, image)."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+def stream(seed: int, *key: int) -> np.random.Generator:
+    """An independent random stream for a patient, or for a patient and an image."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))
 
 
 def draw_patient(seed: int, number: int) -> Patient:
@@ -57,12 +58,12 @@ def draw_patient(seed: int, number: int) -> Patient:
     turn, place = divmod(number, len(_CLASS_OF_TEN))
     label = _CLASS_OF_TEN[place]
     rank = turn * _CLASS_OF_TEN.count(label) + _CLASS_OF_TEN[:place].count(label)
-    light = rng.normal(0, 0.10)
+    light = rng.normal(0, 0.08)
     optics = Optics(
-        lamp=_jitter(rng, (185.0, 165.0, 178.0), 0.05, light),
-        nuclear_stain=_jitter(rng, (1.02, 1.85, 0.82), 0.06),
-        cytoplasm_stain=_jitter(rng, (0.72, 0.95, 0.48), 0.08),
-        gamma=float(np.exp(rng.normal(0, 0.06))),
+        lamp=_jitter(rng, (184.0, 156.0, 144.0), 0.03, light),
+        nuclear_stain=_jitter(rng, (1.12, 1.95, 0.66), 0.04),
+        cytoplasm_stain=_jitter(rng, (0.85, 0.98, 0.38), 0.06),
+        gamma=float(np.exp(rng.normal(0, 0.05))),
         blur=float(rng.uniform(0.004, 0.009)),
         noise=float(rng.uniform(0.8, 2.0)),
     )
@@ -71,7 +72,7 @@ def draw_patient(seed: int, number: int) -> Patient:
         label=label,
         rank=rank,
         maturity=float(rng.normal(0, 0.12)),
-        size=float(np.exp(rng.normal(0, 0.05))),
+        size=float(np.exp(rng.normal(0, 0.04))),
         optics=optics,
     )
 
@@ -79,27 +80,28 @@ def draw_patient(seed: int, number: int) -> Patient:
 def draw_cell(patient: Patient, rng: np.random.Generator) -> tuple[CellTraits, Optics]:
     """Traits of one cell of a patient, and the optics of its image."""
     mature = (patient.label == "hem") != (rng.random() < AMBIGUOUS)
-    m = (1.0 if mature else -1.0) + patient.maturity + rng.normal(0, 0.35)
+    m = (1.0 if mature else -1.0) + patient.maturity + rng.normal(0, 0.26)
 
     def about(mean: float, slope: float, sd: float, low: float, high: float) -> float:
         return float(np.clip(mean + slope * m + rng.normal(0, sd), low, high))
 
     traits = CellTraits(
-        radius=patient.size * about(0.24, -0.010, 0.024, 0.165, 0.315),
-        elongation=about(0.04, -0.004, 0.015, 0.0, 0.10),
-        irregularity=about(0.035, -0.010, 0.010, 0.008, 0.08),
-        nucleus_ratio=about(0.86, -0.045, 0.035, 0.68, 0.97),
-        eccentricity=about(0.45, 0.0, 0.2, 0.0, 0.9),
-        cleft=max(0.0, about(0.05, -0.06, 0.08, -1.0, 0.35)),
-        density=about(1.0, 0.02, 0.07, 0.75, 1.3),
-        clumping=about(0.13, 0.05, 0.03, 0.02, 0.30),
-        clump_size=about(0.055, 0.008, 0.005, 0.035, 0.08),
-        grain=about(0.09, -0.02, 0.02, 0.03, 0.16),
-        grain_size=about(0.028, 0.0, 0.002, 0.022, 0.034),
-        nucleoli=int(rng.poisson(np.exp(0.0 - 0.7 * m))),
-        nucleolus_radius=about(0.032, -0.004, 0.004, 0.018, 0.045),
-        nucleolus_depth=about(0.24, -0.03, 0.04, 0.08, 0.40),
-        cytoplasm_density=about(0.85, 0.0, 0.12, 0.5, 1.3),
+        radius=patient.size * about(0.236, -0.0145, 0.023, 0.165, 0.315),
+        elongation=about(0.05, -0.004, 0.015, 0.0, 0.10),
+        irregularity=about(0.040, -0.012, 0.010, 0.010, 0.08),
+        nucleus_ratio=about(0.875, -0.055, 0.025, 0.70, 0.97),
+        eccentricity=about(0.75, 0.0, 0.25, 0.0, 1.2),
+        cleft=max(0.0, about(0.06, -0.08, 0.08, -1.0, 0.35)),
+        density=about(1.0, 0.0, 0.06, 0.75, 1.3),
+        clumping=about(0.15, 0.080, 0.022, 0.02, 0.35),
+        clump_size=about(0.058, 0.010, 0.005, 0.035, 0.08),
+        speckling=about(0.22, -0.09, 0.05, 0.02, 0.45),
+        speckle_size=about(0.029, 0.001, 0.002, 0.020, 0.034),
+        shading=about(0.07, 0.0, 0.02, 0.0, 0.15),
+        nucleoli=min(5, int(rng.poisson(np.exp(-0.1 - 0.9 * m)))),
+        nucleolus_radius=about(0.030, -0.002, 0.004, 0.016, 0.045),
+        nucleolus_depth=about(0.30, -0.04, 0.05, 0.08, 0.45),
+        cytoplasm_density=about(1.15, 0.0, 0.18, 0.6, 1.9),
     )
     return traits, _seen(patient.optics, rng)
 
