@@ -1,0 +1,1 @@
+"""Training with Keras 3 on the user's backend (``KERAS_BACKEND``); needs no TensorFlow."""

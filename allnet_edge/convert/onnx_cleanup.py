@@ -1,0 +1,140 @@
+"""What tf2onnx leaves behind, removed by passes that do not change a result.
+
+Each pass takes the graph as it is and tells whether it changed anything.
+"""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+_NHWC = [0, 2, 3, 1]
+
+
+def clean(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy without no-op reshapes, leftover transposes and unfolded batch norms.
+
+    The text that carries counters of the exporting process goes too, so that the same network
+    gives the same bytes.
+    """
+    model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    graph = model.graph
+    _drop_identity_reshapes(graph)
+    _drop_flatten_transposes(graph)
+    _fold_batch_norms(graph)
+    _drop_unused_initializers(graph)
+    model.doc_string = ""
+    graph.doc_string = ""
+    graph.name = "allnet-edge"
+    for node in graph.node:
+        node.doc_string = ""
+    return model
+
+
+def count_transposes(model: onnx.ModelProto) -> int:
+    """How many Transpose nodes a graph has; one, at the input, is the layout change."""
+    return sum(node.op_type == "Transpose" for node in model.graph.node)
+
+
+def shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
+    """The static shape of every value that shape inference knows."""
+    values = [*graph.value_info, *graph.input, *graph.output]
+    return {
+        value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
+        for value in values
+    }
+
+
+def _drop_identity_reshapes(graph: onnx.GraphProto) -> None:
+    """On 1x1 maps a transpose is written as a Reshape that changes nothing: it hides fusions."""
+    known = shapes(graph)
+    outputs = {value.name for value in graph.output}
+    for node in list(graph.node):
+        if node.op_type != "Reshape" or node.output[0] in outputs:
+            continue
+        before, after = known.get(node.input[0]), known.get(node.output[0])
+        if before is not None and before == after:
+            _replace_uses(graph, node.output[0], node.input[0])
+            graph.node.remove(node)
+
+
+def _drop_flatten_transposes(graph: onnx.GraphProto) -> None:
+    """NHWC transpose -> flatten -> MatMul: permute the rows of the weights instead."""
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    known = shapes(graph)
+    for transpose in [node for node in graph.node if node.op_type == "Transpose"]:
+        reshape = _only_user(graph, transpose.output[0], "Reshape")
+        matmul = reshape and _only_user(graph, reshape.output[0], "MatMul")
+        if reshape is None or matmul is None or _perm(transpose) != _NHWC:
+            continue
+        kernel = weights.get(matmul.input[1])
+        source = known.get(transpose.input[0])
+        if kernel is None or source is None or matmul.input[0] != reshape.output[0]:
+            continue
+        if known.get(reshape.output[0]) != (source[0], int(np.prod(source[1:]))):
+            continue
+        array = numpy_helper.to_array(kernel)
+        _, channels, height, width = source
+        rows = array.reshape(height, width, channels, -1).transpose(2, 0, 1, 3)
+        kernel.CopyFrom(numpy_helper.from_array(rows.reshape(array.shape).copy(), kernel.name))
+        reshape.input[0] = transpose.input[0]
+        graph.node.remove(transpose)
+
+
+def _fold_batch_norms(graph: onnx.GraphProto) -> None:
+    """Conv -> BatchNormalization becomes one Conv: w' = w g / sd, b' = (b - mean) g / sd + beta."""
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    uses = Counter(name for node in graph.node for name in node.input)
+    for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
+        conv = next((n for n in graph.node if norm.input[0] in n.output), None)
+        if conv is None or conv.op_type != "Conv" or uses[norm.input[0]] != 1:
+            continue
+        if uses[conv.input[1]] != 1 or any(name not in weights for name in norm.input[1:]):
+            continue
+        epsilon = next((a.f for a in norm.attribute if a.name == "epsilon"), 1e-5)
+        gamma, beta, mean, variance = (
+            numpy_helper.to_array(weights[name]).astype(np.float64) for name in norm.input[1:]
+        )
+        kernel = numpy_helper.to_array(weights[conv.input[1]]).astype(np.float64)
+        bias = (
+            numpy_helper.to_array(weights[conv.input[2]]).astype(np.float64)
+            if len(conv.input) > 2
+            else np.zeros(len(gamma))
+        )
+        scale = gamma / np.sqrt(variance + epsilon)
+        folded = (kernel * scale[:, None, None, None]).astype(np.float32)
+        shifted = ((bias - mean) * scale + beta).astype(np.float32)
+        name = f"{conv.name}/folded_bias"
+        weights[conv.input[1]].CopyFrom(numpy_helper.from_array(folded, conv.input[1]))
+        graph.initializer.append(numpy_helper.from_array(shifted, name))
+        inputs = [*list(conv.input)[:2], name]
+        del conv.input[:]
+        conv.input.extend(inputs)
+        conv.output[0] = norm.output[0]
+        graph.node.remove(norm)
+
+
+def _drop_unused_initializers(graph: onnx.GraphProto) -> None:
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
+    live = {name for node in graph.node for name in node.output}
+    for value in [value for value in graph.value_info if value.name not in live]:
+        graph.value_info.remove(value)
+
+
+def _replace_uses(graph: onnx.GraphProto, old: str, new: str) -> None:
+    for node in graph.node:
+        for position, name in enumerate(node.input):
+            if name == old:
+                node.input[position] = new
+
+
+def _only_user(graph: onnx.GraphProto, value: str, op_type: str) -> onnx.NodeProto | None:
+    users = [node for node in graph.node if value in node.input]
+    return users[0] if len(users) == 1 and users[0].op_type == op_type else None
+
+
+def _perm(transpose: onnx.NodeProto) -> list[int]:
+    return next((list(a.ints) for a in transpose.attribute if a.name == "perm"), [])

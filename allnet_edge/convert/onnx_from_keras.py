@@ -1,0 +1,44 @@
+"""tf-keras network -> ONNX, float32, opset 17, static batch 1, uint8 NHWC pixels in."""
+
+import onnx
+import tensorflow as tf
+import tf2onnx
+
+from allnet_edge.convert.onnx_cleanup import clean
+from allnet_edge.errors import ConversionError
+from allnet_edge.models.towers.api import KerasModel
+
+OPSET = 17  # the last that TensorRT 8.5 (JetPack 5.1) reads
+INPUT, OUTPUT = "pixels", "probability"
+
+
+def onnx_from_keras(model: KerasModel, size: int) -> onnx.ModelProto:
+    """Convert a network whose first layer standardises pixels.
+
+    Args:
+        model: From ``models.build(tf_keras, spec)``.
+        size: Side of its input in pixels.
+
+    Returns:
+        Input ``pixels`` uint8 [1, size, size, 3] in 0..255; output ``probability`` float32
+        [1, units]. Batch norms are folded, no Transpose is left but the one of the input.
+
+    Raises:
+        ConversionError: An operator that ONNX cannot express, or a graph that does not check.
+    """
+    signature = [tf.TensorSpec((1, size, size, 3), tf.uint8, name=INPUT)]
+
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
+    def serve(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {OUTPUT: model(tf.cast(pixels, tf.float32), training=False)}
+
+    try:
+        proto, _ = tf2onnx.convert.from_function(serve, input_signature=signature, opset=OPSET)
+        proto = clean(proto)
+        onnx.checker.check_model(proto, full_check=True)
+    except (ValueError, RuntimeError, onnx.checker.ValidationError) as error:
+        raise ConversionError(
+            f"the network cannot be written as ONNX: {str(error).splitlines()[0]}",
+            fix="the stage's log names the operator; replace that layer in the network",
+        ) from error
+    return proto

@@ -1,0 +1,50 @@
+"""Which engine Keras 3 runs on; decided once, before Keras is first imported."""
+
+import importlib.util
+import os
+
+from allnet_edge.errors import MissingDependencyError, UsageError
+
+_PREFERENCE = (("tensorflow", "tensorflow"), ("jax", "jax"), ("torch", "torch"))
+
+
+def choose_backend() -> str:
+    """Set ``KERAS_BACKEND`` where the user has not, to the first engine that is installed.
+
+    Returns:
+        ``tensorflow``, ``jax`` or ``torch``.
+
+    Raises:
+        UsageError: ``KERAS_BACKEND`` names no engine.
+        MissingDependencyError: Keras or its engine is not installed.
+    """
+    if importlib.util.find_spec("keras") is None:
+        raise MissingDependencyError(
+            "training needs Keras 3", fix="install the extra: pip install 'allnet-edge[train]'"
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    installed = [name for name, package in _PREFERENCE if importlib.util.find_spec(package)]
+    wanted = os.environ.get("KERAS_BACKEND")
+    if wanted is None:
+        if not installed:
+            raise MissingDependencyError(
+                "Keras has no engine to run on", fix="install one of: tensorflow, jax, torch"
+            )
+        wanted = os.environ["KERAS_BACKEND"] = installed[0]
+    if wanted not in dict(_PREFERENCE):
+        raise UsageError(
+            f"KERAS_BACKEND is '{wanted}'", fix="set it to tensorflow, jax or torch, or unset it"
+        )
+    if wanted not in installed:
+        raise MissingDependencyError(
+            f"KERAS_BACKEND is '{wanted}', which is not installed",
+            fix=f"install it, or set KERAS_BACKEND to one of: {', '.join(installed) or 'none here'}",
+        )
+    return wanted
+
+
+def make_deterministic() -> None:
+    """Ask the engine for the same result in every run; JAX on one device gives it unasked."""
+    if os.environ.get("KERAS_BACKEND") == "tensorflow":
+        tensorflow = importlib.import_module("tensorflow")
+        tensorflow.config.experimental.enable_op_determinism()
