@@ -4,7 +4,7 @@ The network learns on folds 0 and 1 and is tested on fold 2, so that no patient 
 The probe is logistic regression on what C-NMC leaks without any morphology: area and brightness.
 Intervals are 95 % percentile bootstraps over whole patients (Field & Welsh 2007, cluster scheme).
 
-    python benchmarks/phantom_hardness.py [--cells 3750] [--patients 90] [--seeds 0,1]
+Usage: python benchmarks/phantom_hardness.py [--cells 3750] [--patients 90] [--seeds 0,1]
 """
 
 import argparse
