@@ -162,7 +162,8 @@ def _create_key(path: Path, key: "Ed25519PrivateKey") -> None:
             fix=f"set {KEY_VARIABLE} to a file in a folder that can be written",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there may be no folder to have it in
+            temporary.unlink()
 
 
 def _ed25519() -> tuple[ModuleType, type[Exception]]:
