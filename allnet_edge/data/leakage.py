@@ -12,13 +12,15 @@ Two images are near-identical when both hold:
 2. The mean absolute difference of their thumbnails is at most `MAX_DIFFERENCE` of the smaller of
    their contrasts (mean absolute deviation from the own mean).
 
-Where the limits come from: on C-NMC the copies differ by 0.001 of the contrast (hashes by 0 to 2),
-the closest different cells by 0.21 (hashes by 7 and more); on 4.5 million pairs of phantom cells
-no pair below 6 bits comes under 0.5. Pairs of Aria's fields below both limits were looked at: all
-show the same field, captured twice or shifted a little.
+Where the limits come from: copies of C-NMC cells that were saved as JPEG (quality 90), brightened
+by 6 % or rescaled differ in at most 6 bits and 0.16 of the contrast. 180,000 pairs of different
+cells (75 cells in all their turns) and 4.5 million pairs of phantom cells hold none within 6 bits
+and 0.45. The number of pairs falls with about the 11th power of the difference, so that less than
+one pair of different cells is expected within these limits among the 57 million of C-NMC. On
+Aria's fields they find the same field, captured twice or shifted a little.
 
-Candidates are found through buckets: hashes that differ in at most 4 bits agree on at least one of
-five bands of bits.
+Candidates are found through buckets: hashes that differ in at most `MAX_BITS` bits agree on at
+least one of `MAX_BITS` + 1 bands of bits.
 """
 
 from collections.abc import Iterator
@@ -32,8 +34,8 @@ from allnet_edge.data.components import components
 
 SIDE = 32
 BLACK = 16
-MAX_BITS = 4
-MAX_DIFFERENCE = 0.3
+MAX_BITS = 6
+MAX_DIFFERENCE = 0.2
 
 _BANDS = MAX_BITS + 1
 _LOW = 8
@@ -62,7 +64,7 @@ def perceptual_hashes(thumbnails: Thumbnails) -> npt.NDArray[np.uint64]:
     position = np.arange(SIDE)
     waves = np.cos(np.pi * (2 * position + 1) * np.arange(_LOW)[:, None] / (2 * SIDE))
     spectrum = waves @ thumbnails.astype(np.float64) @ waves.T
-    flat = spectrum.reshape(len(thumbnails), _LOW * _LOW)
+    flat = spectrum.reshape(-1, _LOW * _LOW)
     bits = flat > np.median(flat, axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(np.uint64).ravel()
 
@@ -87,7 +89,7 @@ def near_identical(thumbnails: Thumbnails) -> list[list[int]]:
 
 def _close_pairs(thumbnails: Thumbnails) -> Iterator[tuple[Rows, Rows]]:
     hashes = perceptual_hashes(thumbnails)
-    pixels = thumbnails.reshape(len(thumbnails), -1).astype(np.int16)
+    pixels = thumbnails.reshape(-1, SIDE * SIDE).astype(np.int16)
     contrast = np.abs(pixels - pixels.mean(axis=1, keepdims=True)).mean(axis=1)
     for one, other in _candidates(hashes):
         difference = np.abs(pixels[one] - pixels[other]).mean(axis=1)
