@@ -286,9 +286,10 @@ class ReportDocument(Part):
             raise ValueError(
                 f"verdict.chosen is {self.verdict.chosen}, but the ladder marks {chosen}"
             )
-        strangers = {flip.candidate for flip in self.flips} - set(known)
-        if strangers:
-            raise ValueError(f"flips of candidates that are not in the ladder: {strangers}")
+        measured = self.latency.rows if self.latency else ()
+        named = {flip.candidate for flip in self.flips} | {row.id for row in measured}
+        if strangers := named - set(known):
+            raise ValueError(f"flips or latencies of {sorted(strangers)}, not in the ladder")
         return self
 
     def to_json(self) -> str:

@@ -27,7 +27,7 @@ def thumbnail(path: Path, side: int = SIDE) -> str:
     Raises:
         ImageError: The file cannot be decoded or is refused.
     """
-    picture = Image.fromarray(decode(path))
+    picture = decode(path)
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
