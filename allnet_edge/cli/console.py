@@ -40,7 +40,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, TextIO
 
@@ -156,12 +156,12 @@ def _on_bars(bars: rich.progress.Progress) -> Progress:
     return show
 
 
-def _plain(console: rich.console.Console, clock: Callable[[], float] = time.monotonic) -> Progress:
+def _plain(console: rich.console.Console) -> Progress:
     """A line when a ``what`` begins, when it ends, and every few seconds between."""
     shown: dict[str, float] = {}
 
     def show(what: str, done: int, total: int) -> None:
-        now = clock()
+        now = time.monotonic()
         ended = total > 0 and done >= total
         if what in shown and not ended and now - shown[what] < PLAIN_INTERVAL_SECONDS:
             return

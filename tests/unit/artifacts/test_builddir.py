@@ -107,7 +107,8 @@ class TestLock:
         with BuildDir.open(tmp_path):
             pass
 
-    def test_a_refused_build_clears_nothing_of_the_running_one(self, tmp_path, holder):
+    @pytest.mark.usefixtures("holder")
+    def test_a_refused_build_clears_nothing_of_the_running_one(self, tmp_path):
         (tmp_path / "export.tmp-1").mkdir()
         with pytest.raises(OutputDirError):
             BuildDir.open(tmp_path)
@@ -160,9 +161,14 @@ class TestStage:
     @pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt()])
     def test_a_stage_that_fails_leaves_the_older_one(self, build, error):
         make(build, "old")
-        with pytest.raises(type(error)), build.stage("export", **WORK) as folder:
-            (folder / "model.bin").write_text("half")
-            raise error
+
+        def fail() -> None:
+            with build.stage("export", **WORK) as folder:
+                (folder / "model.bin").write_text("half")
+                raise error
+
+        with pytest.raises(type(error)):
+            fail()
         assert (build.path("export") / "model.bin").read_text() == "old"
         assert names(build.root) == {"export"}
 
@@ -235,8 +241,9 @@ with BuildDir.open(Path(sys.argv[1])) as build:
     elif at == "record":
         files.write_json = die
     elif at == "removal":
-        rename = files.remove
-        files.remove = lambda path: die() if path.name.endswith("-old") and path.exists() else rename(path)
+        remove = files.remove
+        aside = lambda path: path.name.endswith("-old") and path.exists()
+        files.remove = lambda path: die() if aside(path) else remove(path)
     with build.stage("export", inputs={}, settings={}, tools={}) as folder:
         (folder / "model.bin").write_text("new")
         if at == "body":
@@ -285,9 +292,10 @@ def test_a_full_disk_loses_nothing_that_was_finished(small_disk):
     root = small_disk / "build"
     with BuildDir.open(root) as build:
         make(build)
-        with pytest.raises(OSError, match="No space left"), build.stage(
-            "big", inputs={}, settings={}, tools={}
-        ) as folder:
+        with (
+            pytest.raises(OSError, match="No space left"),
+            build.stage("big", inputs={}, settings={}, tools={}) as folder,
+        ):
             (folder / "model.bin").write_bytes(bytes(1 << 20))
         assert names(root) == {"export"}
         assert build.is_current("export", KEY)

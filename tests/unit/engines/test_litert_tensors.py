@@ -54,7 +54,8 @@ def test_halves_go_away_from_zero_as_in_the_runtime():
 
 
 @pytest.mark.parametrize(
-    "tensor", [TensorFormat(INT8), TensorFormat(np.dtype(np.int16), 1.0, 0), TensorFormat(INT8, -1.0)]
+    "tensor",
+    [TensorFormat(INT8), TensorFormat(np.dtype(np.int16), 1.0, 0), TensorFormat(INT8, -1.0)],
 )
 def test_inputs_that_have_no_meaning_are_refused(tensor):
     with pytest.raises(ValueError, match="input is int"):
