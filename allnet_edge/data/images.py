@@ -17,6 +17,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -42,9 +43,18 @@ _TIFF_BITS_PER_SAMPLE = 258
 Tensor = npt.NDArray[np.uint8]
 
 
-def default_workers() -> int:
-    """Threads for decoding: one a core, at most eight."""
-    return min(8, os.cpu_count() or 1)
+@contextmanager
+def decoding_threads(workers: int | None = None) -> Iterator[ThreadPoolExecutor]:
+    """Threads for decoding, by default one a core and at most eight.
+
+    Work that still waits when the block is left is dropped, so that Ctrl-C or the first bad image
+    ends at once.
+    """
+    pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -142,7 +152,7 @@ def load_batch(paths: Sequence[Path], preprocess: Preprocess, workers: int | Non
         ImageError: As `load`, for the first image of the order that fails.
     """
     batch = np.empty((len(paths), preprocess.size, preprocess.size, 3), dtype=np.uint8)
-    with ThreadPoolExecutor(workers or default_workers()) as pool:
+    with decoding_threads(workers) as pool:
         for row, tensor in enumerate(pool.map(lambda path: load(path, preprocess), paths)):
             batch[row] = tensor
     return batch
@@ -173,7 +183,7 @@ def iter_batches(
     if batch_size < 1:
         raise ValueError(f"batch_size {batch_size} is below 1")
     remaining = iter(paths)
-    with ThreadPoolExecutor(workers or default_workers()) as pool:
+    with decoding_threads(workers) as pool:
         ahead: deque[list[Future[Tensor]]] = deque()
         while True:
             while len(ahead) < 2 and (chunk := list(islice(remaining, batch_size))):

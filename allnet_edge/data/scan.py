@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,7 +132,7 @@ def scan(
     listing = _READ[name](root)
     known = scan_cache.read(cache, root) if cache is not None else {}
     inspected = {}
-    with ThreadPoolExecutor(workers or images.default_workers()) as pool:
+    with images.decoding_threads(workers) as pool:
         results = pool.map(lambda found: _inspect(found, root, known), listing.found)
         for done, (found, result) in enumerate(zip(listing.found, results, strict=True), 1):
             inspected[_id(found, root)] = result

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from allnet_edge.errors import DataError
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -34,20 +36,30 @@ class Listing:
 
 
 def folders_in(root: Path) -> list[Path]:
-    """The visible folders in ``root``, sorted; links to folders are not followed."""
-    if not root.is_dir():
-        return []
-    return sorted(
-        entry
-        for entry in root.iterdir()
-        if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith(".")
-    )
+    """The visible folders in ``root``, sorted; links to folders are not followed.
+
+    Raises:
+        DataError: The folder cannot be listed.
+    """
+    return [entry for entry in _visible(root) if entry.is_dir() and not entry.is_symlink()]
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The visible files directly in ``folder``, sorted; none where it is a link or absent."""
-    if not folder.is_dir() or folder.is_symlink():
+    """The visible files directly in ``folder``, sorted; none where it is a link or absent.
+
+    Raises:
+        DataError: The folder cannot be listed.
+    """
+    if folder.is_symlink():
         return []
-    return sorted(
-        entry for entry in folder.iterdir() if not entry.is_dir() and not entry.name.startswith(".")
-    )
+    return [entry for entry in _visible(folder) if not entry.is_dir()]
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        entries = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise DataError(f"cannot list the folder: {error.strerror}", where=folder) from error
+    return [entry for entry in entries if not entry.name.startswith(".")]

@@ -261,3 +261,21 @@ def test_real_cells_load(shared_data: Path) -> None:
     assert batch.shape == (6, 128, 128, 3)
     assert (batch[:, 0, 0] == 0).all()  # black background
     assert (batch.max(axis=(1, 2, 3)) > 60).all()  # with a cell in it
+
+
+def test_the_first_bad_image_ends_the_loading(
+    tmp_path: Path, texture: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = tmp_path / "good.png"
+    texture(1, 600).save(good)
+    original, read = images.read_bytes, []
+
+    def noting(path: Path) -> bytes:
+        read.append(path)
+        return original(path)
+
+    monkeypatch.setattr(images, "read_bytes", noting)
+    paths = [tmp_path / "absent.png", *[good] * 400]
+    with pytest.raises(ImageError, match="absent"):
+        images.load_batch(paths, Preprocess(size=32), workers=2)
+    assert len(read) < 200
