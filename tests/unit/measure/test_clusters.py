@@ -116,3 +116,23 @@ def test_lower_bound_holds_when_cells_of_a_patient_flip_together(
     assert alone[0] <= share[0] <= alone[1]
     assert share[2] >= hull
     assert share[2] >= max(share[0], share[1])
+
+
+@pytest.mark.parametrize(
+    ("patients", "correlation", "most"), [(12, 0.0, 0.05), (12, 0.02, 0.10), (40, 0.02, 0.10)]
+)
+def test_a_network_that_is_one_margin_worse_rarely_passes(
+    patients: int, correlation: float, most: float
+) -> None:
+    """The gate's error of the first kind (docs/gate.md): promised 0.05, more when cells cluster."""
+    rng = np.random.default_rng(0)
+    margin, runs = 0.02, 400
+    p_loss = (margin + 0.005) / 1.005
+    passed = np.zeros(2)
+    for _ in range(runs):
+        counts = _draw(rng, patients, p_loss, correlation)
+        resampled = bootstrap(counts, resamples=400)
+        hull = resampled.hull(tango_clustered(counts))
+        passed += np.array([resampled.lower, hull.lower]) >= -margin
+    assert passed[1] / runs <= most
+    assert passed[1] < passed[0]

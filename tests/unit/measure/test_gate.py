@@ -352,3 +352,25 @@ def test_an_undecided_gate_says_how_many_cells_would_decide() -> None:
     report = GateReport.of(lone, SPEC, [_candidate(lone, "int8")], split="patient", leaking=False)
     with pytest.raises(GateInconclusive, match="more patients"):
         require_pass(report)
+
+
+@pytest.mark.parametrize(
+    ("gains", "losses", "bounds", "verdict", "needed"),
+    [
+        (2, 9, (-0.0197, -0.0026), "pass", None),
+        (2, 14, (-0.0285, -0.0087), "inconclusive", 9495),
+        (1, 30, (-0.0567, -0.0304), "fail", None),
+    ],
+)
+def test_the_worked_example_of_the_documentation(
+    gains: int, losses: int, bounds: tuple[float, float], verdict: Verdict, needed: int | None
+) -> None:
+    """docs/gate.md: 692 healthy cells, as in ALLNet's test set."""
+    cells = _cells(1447, 692)
+    before = _scores(cells, alarms=gains)
+    called = before.scores.copy()
+    called[1447 : 1447 + gains] = 0.2
+    called[1447 + gains : 1447 + gains + losses] = 0.8
+    check = _check(judge(cells, before, Scores(called, 0.5), SPEC), "specificity")
+    assert (check.lower, check.upper) == pytest.approx(bounds, abs=5e-5)
+    assert (check.verdict, check.needed) == (verdict, needed)
