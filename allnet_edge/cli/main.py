@@ -14,7 +14,13 @@ from pathlib import Path
 import typer
 
 from allnet_edge import __version__, cli
-from allnet_edge.errors import AllnetEdgeError, EnvironmentMismatch, StorageError, UsageError
+from allnet_edge.errors import (
+    AllnetEdgeError,
+    EnvironmentMismatch,
+    MissingDependencyError,
+    StorageError,
+    UsageError,
+)
 
 PROGRAM = "allnet-edge"
 NOT_VERBS = frozenset({"main", "console"})
@@ -67,8 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             as_json,
         )
     except Exception as error:  # noqa: BLE001 - the last resort, which reports every bug
-        storage = _storage_error(error)
-        return _fail(storage, as_json) if storage else _bug(error, as_json)
+        known = _storage_error(error) or _missing_package(error)
+        return _fail(known, as_json) if known else _bug(error, as_json)
 
 
 def _run(arguments: list[str]) -> int:
@@ -146,6 +152,22 @@ def _storage_error(error: BaseException) -> StorageError | None:
             )
         seen = seen.__cause__ or seen.__context__
     return None
+
+
+def _missing_package(error: Exception) -> MissingDependencyError | None:
+    """A package of an extra that a command imports and that is not installed."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return None
+    from allnet_edge.device.abilities import extra_of
+
+    module = error.name.partition(".")[0]
+    extra = extra_of(module)
+    if extra is None:
+        return None
+    return MissingDependencyError(
+        f"this command needs the package {module}, which is not installed",
+        fix=f"pip install 'allnet-edge[{extra}]'",
+    )
 
 
 def _fail(error: AllnetEdgeError, as_json: bool) -> int:

@@ -95,6 +95,14 @@ ABILITIES = (
 )
 
 
+def extra_of(module: str) -> str | None:
+    """The extra of this package that installs a module, by its import name; None where unknown."""
+    for ability in ABILITIES:
+        if ability.extra and module in dict(ability.modules):
+            return ability.extra
+    return None
+
+
 def examine(abilities: Sequence[Ability] = ABILITIES) -> list[Finding]:
     """Look at this machine."""
     return [_examine(ability) for ability in abilities]

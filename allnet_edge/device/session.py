@@ -6,7 +6,6 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from typing_extensions import Self
 
 from allnet_edge.artifacts.bundle import Bundle
 from allnet_edge.artifacts.manifest import Candidate, Threshold
@@ -76,7 +75,7 @@ class Session:
         """How the candidate in use decides."""
         return self.bundle.thresholds[self.candidate.id]
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Session":
         self._runner.__enter__()
         size = self.bundle.preprocess.size
         if self._runner.input_shape != (size, size, 3):

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from allnet_edge.errors import ConversionError
 
@@ -46,7 +45,7 @@ class Runner(Protocol):
         """
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> "Runner": ...
 
     def __exit__(
         self,
@@ -89,7 +88,7 @@ class SingleImageRunner(ABC):
             raise RuntimeError(f"the {self.engine} runner is not active: use it in a with block")
         return self._shape
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "SingleImageRunner":
         shape = self._activate()
         if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
             self._release()

@@ -166,6 +166,16 @@ class TestFailures:
         assert verb(body, "--json") == 5
         assert json.loads(capsys.readouterr().out) == {"verdict": "fail"}
 
+    def test_a_package_of_an_extra_names_the_extra(self, verb, capsys):
+        body = "raise ModuleNotFoundError('No module named keras', name='keras.layers')"
+        assert verb(body) == 3
+        err = capsys.readouterr().err
+        assert "allnet-edge[train]" in err
+        assert "Traceback" not in err
+
+    def test_a_module_of_ours_that_is_not_there_is_a_bug(self, verb):
+        assert verb("import allnet_edge.no_such_module") == 1
+
     def test_too_little_memory_is_no_bug(self, verb, capsys):
         assert verb("raise MemoryError") == 3
         assert "memory" in capsys.readouterr().err
