@@ -44,7 +44,12 @@ def training_svg(history: Sequence[Epoch], best: int | None = None) -> str:
     """
     best = best_epoch(history) if best is None else best
     panels = [
-        tag("g", _panel_body(history, best, measure), transform=f"translate({_WIDE * at} 0)")
+        tag(
+            "g",
+            text(measure, _LEFT, 16, "strong"),
+            _panel_body(history, best, measure),
+            transform=f"translate({_WIDE * at} 0)",
+        )
         for at, measure in enumerate(("loss", "accuracy"))
     ]
     return frame(
@@ -61,7 +66,7 @@ def training_svg(history: Sequence[Epoch], best: int | None = None) -> str:
 
 
 def training_panel(history: Sequence[Epoch], best: int | None, measure: str, key: str) -> str:
-    """One panel, ``loss`` or ``accuracy``, for a page that brings the colours."""
+    """One panel, ``loss`` or ``accuracy``, for a page that brings the heading and the colours."""
     return frame(
         key,
         f"Training history: {measure}",
@@ -93,9 +98,8 @@ def _panel_body(history: Sequence[Epoch], best: int | None, measure: str) -> str
     readers = _LOSS if measure == "loss" else _ACCURACY
     lines = [_points(history, reader) for reader in readers]
     values = [y for line in lines for _, y in line]
-    heading = text(measure, _LEFT, 16, "strong")
     if not values:
-        return heading + text("not measured", _WIDE / 2, _HIGH / 2, "tick", "middle")
+        return text("not measured", _WIDE / 2, _HIGH / 2, "tick", "middle")
     low = 0.0 if measure == "loss" else max(0.0, math.floor(min(values) * 10) / 10)
     high = max(values) * 1.05 if measure == "loss" else 1.0
     epochs = [e.epoch for e in history]
@@ -103,7 +107,7 @@ def _panel_body(history: Sequence[Epoch], best: int | None, measure: str) -> str
     drawn = [
         _line(line, box, kind) for line, kind in zip(lines, ("train", "validation"), strict=True)
     ]
-    return "".join([heading, _key(), _grid(box), _mark(best, box), *drawn])
+    return "".join([_key(), _grid(box), _mark(best, box), *drawn])
 
 
 def _points(history: Sequence[Epoch], read: _Reader) -> list[tuple[float, float]]:

@@ -38,6 +38,7 @@ def render_html(document: ReportDocument) -> str:
         negative=negative,
         positive=positive,
         chosen=chosen,
+        judged=[rung for rung in document.ladder if rung.verdict is not None],
         checks={check.metric: check for check in chosen.checks} if chosen else {},
         speed=_speed(document),
         series=plots.SERIES,

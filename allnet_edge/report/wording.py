@@ -112,6 +112,11 @@ def megabytes(value: float | None) -> str:
     return size(None if value is None else value * 1e6)
 
 
+def mebibytes(value: float | None) -> str:
+    """Memory, which is counted in powers of two."""
+    return NOT_MEASURED if value is None else f"{value:,.0f}{_SPACE}MiB"
+
+
 def seconds(value: float | None) -> str:
     """A duration in the units a person would use: ``0.4 s``, ``3 min 12 s``, ``1 h 05 min``."""
     if value is None:

@@ -183,7 +183,7 @@ def test_without_a_chosen_network_the_reasons_are_listed(document):
     summary = Summary(verdict="fail", sentence="Nothing may run.")
     page = check_sound(render_html(example(ladder=ladder, verdict=summary)))
     said = page.visible
-    assert "What stands in the way" in said
+    assert "No network goes to the device." in said
     assert re.search(r"✖ fail tflite-int8, sensitivity: 97.0 % → 90.9 %", said)
     assert "about 2,900 cells of this class would decide" in said
 
@@ -195,8 +195,33 @@ def test_missed_cells_come_before_false_alarms(page):
 
 def test_a_bare_document_says_that_nothing_was_measured(bare_document):
     page = check_sound(render_html(bare_document))
-    for what in ("The ladder", "Paired differences", "Confusion matrices", "ROC curves", "Latency"):
+    assert "No candidate was judged." in page.visible
+    for what in (
+        "The ladder",
+        "Flips",
+        "Paired differences",
+        "Confusion matrices",
+        "ROC curves",
+        "Latency",
+    ):
         assert f"{what}: not measured." in page.visible
+
+
+def test_a_candidate_that_failed_for_another_reason_is_listed(document):
+    rung = document.ladder[1].model_copy(
+        update={"verdict": "fail", "why": "its output is constant"}
+    )
+    ladder = (document.ladder[0], rung)
+    summary = Summary(verdict="fail", sentence="Nothing may run.")
+    content = render_html(example(ladder=ladder, verdict=summary, flips=(), latency=None))
+    assert "✖ fail onnx-fp32: its output is constant" in Page(content).visible
+
+
+def test_unknown_patients_are_not_called_disjoint(document):
+    data = document.data.model_copy(update={"patients": None, "protocol": "block"})
+    said = Page(render_html(example(data=data))).visible
+    assert "? patients unknown" in said
+    assert "✔ disjoint" not in said
 
 
 def test_a_leaking_split_is_called_so(document):
