@@ -19,8 +19,9 @@ def test_fit_separates_what_can_be_separated_in_the_middle_of_the_gap() -> None:
 
 
 def test_fit_prefers_the_wider_of_two_equally_good_gaps() -> None:
-    # Balanced accuracy is 3/4 both in (0.1, 0.2] and in (0.3, 0.8]; the second is wider.
-    assert fit_threshold(_labels("-+-+"), np.array([0.1, 0.2, 0.3, 0.8])) == pytest.approx(0.55)
+    # Balanced accuracy is 3/4 both in (0.05, 0.45] and in (0.48, 0.52]; the first is wider.
+    scores = np.array([0.05, 0.45, 0.48, 0.52])
+    assert fit_threshold(_labels("-+-+"), scores) == pytest.approx(0.25)
 
 
 def test_fit_prefers_the_gap_nearest_to_one_half_among_equally_wide_ones() -> None:
