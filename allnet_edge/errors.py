@@ -1,22 +1,22 @@
 """Every error that allnet-edge raises on purpose, with the exit code it ends the program with.
 
-    AllnetEdgeError                 1   a bug of ours, if it is ever seen bare
-    +-- UsageError                  2   the command, a setting or a path is wrong
-    |   +-- UnknownNameError            a target, model, stage or key that does not exist
-    |   +-- RecipeError                 a recipe or target file that cannot be used
-    |   +-- OutputDirError              an output folder that is not ours, busy or not writable
-    +-- EnvironmentMismatch         3   this machine cannot do it
-    |   +-- MissingDependencyError      an extra that is not installed
-    |   +-- DeviceMismatchError         a bundle or engine made for another device
-    |   +-- StorageError                the disk is full or failing
-    +-- ConversionError             4   a graph could not be converted or compiled
-    +-- GateFailed                  5   the compressed network is worse than the margin allows
-    +-- BenchmarkInvalid            6   the measurement cannot be trusted
-    +-- IntegrityError              7   a hash, a signature or a golden tensor differs
-    +-- GateInconclusive            8   too few cells to decide
-    +-- DataError                   9   the input data cannot be used
-        +-- ImageError                  one image that cannot be decoded or is refused
-        +-- SplitError                  a split that cannot be made or that leaks
+AllnetEdgeError                 1   a bug of ours, if it is ever seen bare
++-- UsageError                  2   the command, a setting or a path is wrong
+|   +-- UnknownNameError            a target, model, stage or key that does not exist
+|   +-- RecipeError                 a recipe or target file that cannot be used
+|   +-- OutputDirError              an output folder that is not ours, busy or not writable
++-- EnvironmentMismatch         3   this machine cannot do it
+|   +-- MissingDependencyError      an extra that is not installed
+|   +-- DeviceMismatchError         a bundle or engine made for another device
+|   +-- StorageError                the disk is full or failing
++-- ConversionError             4   a graph could not be converted or compiled
++-- GateFailed                  5   the compressed network is worse than the margin allows
++-- BenchmarkInvalid            6   the measurement cannot be trusted
++-- IntegrityError              7   a hash, a signature or a golden tensor differs
++-- GateInconclusive            8   too few cells to decide
++-- DataError                   9   the input data cannot be used
+    +-- ImageError                  one image that cannot be decoded or is refused
+    +-- SplitError                  a split that cannot be made or that leaks
 """
 
 

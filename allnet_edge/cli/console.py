@@ -38,6 +38,7 @@ keeps its one JSON object.
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -83,7 +84,7 @@ class Console:
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self._err = _rich_console(sys.stderr)
+        self._err = _rich_console(_own(sys.stderr))
         self._out = _rich_console(sys.stdout)
 
     def say(self, text: str) -> None:
@@ -123,6 +124,15 @@ class Console:
                 yield _on_bars(bars)
         else:
             yield _plain(self._err)
+
+
+def _own(stream: TextIO) -> TextIO:
+    """The same place through another descriptor: a build sends the first one into its logs."""
+    try:
+        descriptor = os.dup(stream.fileno())
+    except (OSError, ValueError):
+        return stream  # not a real file, as under a test runner
+    return os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", buffering=1)
 
 
 def _rich_console(stream: TextIO) -> rich.console.Console:

@@ -53,7 +53,7 @@ def train(
     """
     from allnet_edge.spec.base import parse
     from allnet_edge.training.backend import choose_backend
-    from allnet_edge.training.settings import TrainSettings
+    from allnet_edge.spec.training import TrainSettings
 
     settings = parse(
         {

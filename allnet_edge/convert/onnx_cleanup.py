@@ -41,8 +41,7 @@ def shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
     """The static shape of every value that shape inference knows."""
     values = [*graph.value_info, *graph.input, *graph.output]
     return {
-        value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
-        for value in values
+        value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim) for value in values
     }
 
 

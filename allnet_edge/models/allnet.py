@@ -72,9 +72,7 @@ def _crop_pool(keras: ModuleType, x: Tensor, side: int, name: str) -> Tensor:
     return out
 
 
-def _branch(
-    keras: ModuleType, x: Tensor, pool: int, side: int, name: str, width: float
-) -> Tensor:
+def _branch(keras: ModuleType, x: Tensor, pool: int, side: int, name: str, width: float) -> Tensor:
     """Max pool, 1x1 convolution, and a valid convolution whose kernel fits the map to ``side``."""
     x = keras.layers.MaxPooling2D(pool, name=f"{name}_pool")(x)
     x = conv_relu(keras, x, scaled(256, width), 1, f"{name}_reduce")

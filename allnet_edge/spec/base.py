@@ -49,7 +49,9 @@ def parse(raw: object, kind: type[Spec], *, where: object) -> Spec:
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        problems = [_problem(item["loc"], item["type"], item["msg"], kind) for item in error.errors()]
+        problems = [
+            _problem(item["loc"], item["type"], item["msg"], kind) for item in error.errors()
+        ]
         raise RecipeError(
             "; ".join(problems), where=where, fix="correct or remove the keys named above"
         ) from error

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from allnet_edge import models
 from allnet_edge.artifacts.files import write_bytes, write_json
+from allnet_edge.data.batches import ImageBatches, shuffled
 from allnet_edge.data.samples import LabelMap, Sample, SampleIndex
 from allnet_edge.data.split import Split
 from allnet_edge.errors import DataError, UsageError
@@ -25,8 +26,8 @@ from allnet_edge.progress import Progress, silent
 from allnet_edge.spec.network import NetworkSpec, Preprocess
 from allnet_edge.training.backend import make_deterministic
 from allnet_edge.training.checkpoint import Epoch, Progressed, load_state, save_state
-from allnet_edge.training.loader import Batches, shuffled
-from allnet_edge.training.settings import TrainSettings
+from allnet_edge.training.loader import KerasBatches
+from allnet_edge.spec.training import TrainSettings
 from allnet_edge.training.standardise import fit_standardisation
 
 _LAST, _BEST = "checkpoint.safetensors", "best.safetensors"
@@ -156,7 +157,7 @@ class _Run:
         number = len(done.history) + 1
         started = time.monotonic()
         seed = (self.settings.seed, number)
-        batches = Batches(
+        batches = ImageBatches(
             self.train.paths,
             self.train.labels,
             spec.preprocess,
@@ -167,7 +168,9 @@ class _Run:
         )
         title = f"epoch {number}/{self.settings.epochs}"
         watcher = _Watcher(self.progress, title, len(batches))
-        fitted = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[watcher])
+        fitted = model.fit(
+            KerasBatches(batches), epochs=1, shuffle=False, verbose=0, callbacks=[watcher]
+        )
         loss, accuracy = (float(fitted.history[name][0]) for name in ("loss", "accuracy"))
         if not math.isfinite(loss):
             raise DataError(
@@ -193,17 +196,14 @@ class _Run:
             "%s: loss %.4f accuracy %.4f validation loss %.4f accuracy %.4f (%.0f s)",
             title, loss, accuracy, val_loss, val_accuracy, epoch["seconds"],
         )  # fmt: skip
-        self.progress(
-            f"{title}: loss {loss:.3f}, validation accuracy {val_accuracy:.3f}", number,
-            self.settings.epochs,
-        )  # fmt: skip
+        self.progress(f"{title}: loss {loss:.3f}, validation accuracy {val_accuracy:.3f}", 1, 1)
         return Progressed(history, best)
 
     def _validate(self, model: keras.Model, spec: NetworkSpec) -> tuple[float, float]:
-        batches = Batches(
+        batches = ImageBatches(
             self.validation.paths, self.validation.labels, spec.preprocess, self.settings.batch_size
         )
-        scores = model.predict(batches, verbose=0)
+        scores = model.predict(KerasBatches(batches), verbose=0)
         return _loss_and_accuracy(scores, np.asarray(self.validation.labels))
 
     def _finish(self, spec: NetworkSpec, done: Progressed) -> FloatModel:
@@ -247,8 +247,7 @@ class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships n
         self._progress, self._title, self._batches = progress, title, batches
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        shown = "".join(f" {name} {value:.3f}" for name, value in (logs or {}).items())
-        self._progress(self._title + shown, batch + 1, self._batches)
+        self._progress(self._title, batch + 1, self._batches)
 
 
 def _bn_momentum(images: int, batch_size: int) -> float:

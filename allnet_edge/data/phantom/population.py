@@ -60,8 +60,8 @@ def draw_patient(seed: int, number: int) -> Patient:
     rank = turn * _CLASS_OF_TEN.count(label) + _CLASS_OF_TEN[:place].count(label)
     light = rng.normal(0, 0.08)
     optics = Optics(
-        lamp=_jitter(rng, (184.0, 156.0, 144.0), 0.03, light),
-        nuclear_stain=_jitter(rng, (1.12, 1.95, 0.66), 0.04),
+        lamp=_jitter(rng, (190.0, 155.0, 140.0), 0.025, light),
+        nuclear_stain=_jitter(rng, (1.12, 1.95, 0.66), 0.035),
         cytoplasm_stain=_jitter(rng, (0.85, 0.98, 0.38), 0.06),
         gamma=float(np.exp(rng.normal(0, 0.05))),
         blur=float(rng.uniform(0.004, 0.009)),
@@ -71,7 +71,7 @@ def draw_patient(seed: int, number: int) -> Patient:
         number=number,
         label=label,
         rank=rank,
-        maturity=float(rng.normal(0, 0.12)),
+        maturity=float(rng.normal(0, 0.10)),
         size=float(np.exp(rng.normal(0, 0.04))),
         optics=optics,
     )
@@ -89,13 +89,13 @@ def draw_cell(patient: Patient, rng: np.random.Generator) -> tuple[CellTraits, O
         radius=patient.size * about(0.236, -0.0145, 0.023, 0.165, 0.315),
         elongation=about(0.05, -0.004, 0.015, 0.0, 0.10),
         irregularity=about(0.040, -0.012, 0.010, 0.010, 0.08),
-        nucleus_ratio=about(0.875, -0.055, 0.025, 0.70, 0.97),
+        nucleus_ratio=about(0.870, -0.062, 0.024, 0.70, 0.97),
         eccentricity=about(0.75, 0.0, 0.25, 0.0, 1.2),
         cleft=max(0.0, about(0.06, -0.08, 0.08, -1.0, 0.35)),
         density=about(1.0, 0.0, 0.06, 0.75, 1.3),
-        clumping=about(0.15, 0.080, 0.022, 0.02, 0.35),
+        clumping=about(0.155, 0.085, 0.022, 0.02, 0.35),
         clump_size=about(0.058, 0.010, 0.005, 0.035, 0.08),
-        speckling=about(0.22, -0.09, 0.05, 0.02, 0.45),
+        speckling=about(0.22, -0.10, 0.04, 0.02, 0.45),
         speckle_size=about(0.029, 0.001, 0.002, 0.020, 0.034),
         shading=about(0.07, 0.0, 0.02, 0.0, 0.15),
         nucleoli=min(5, int(rng.poisson(np.exp(-0.1 - 0.9 * m)))),

@@ -1,0 +1,84 @@
+"""Prune, quantize, compile and judge a network, and write the bundle for a device."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
+
+app = verb_app()
+
+_EXIT = {"pass": 0, "fail": 5, "inconclusive": 8}
+
+
+@app.command()
+def build(
+    target: Annotated[str, typer.Option("--target", help="Device, e.g. jetson or pi.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="Folder of the build.")] = Path(
+        "build-out"
+    ),
+    run: Annotated[
+        Path | None, typer.Option("--run", help="Float model from 'train'; needs --data.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Its data set.")] = None,
+    split: Annotated[
+        Path | None, typer.Option("--split", help="Another split than the run's own.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="auto, fp32, fp16 or int8.")
+    ] = None,
+    prune: Annotated[
+        str | None, typer.Option("--prune", help="none, 2:4 or unstructured=S.")
+    ] = None,
+    max_drop: Annotated[
+        list[str] | None,
+        typer.Option("--max-drop", help="Margin of the gate, e.g. specificity=0.02; repeatable."),
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="All settings, as TOML.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Build a bundle: reference, prune, export, quantize, compile, gate, benchmark, report.
+
+    Without --run the embedded default is built: phantom cells (synthetic) and a small ALLNet,
+    trained on the spot. The same command resumes an interrupted build and skips what is unchanged.
+    Exit code 0: passed; 5: the gate failed; 8: too few cells to decide. Research use only.
+    """
+    from allnet_edge.cli.build_views import plan_json, plan_table, summary
+    from allnet_edge.pipeline.plan import make_plan
+    from allnet_edge.pipeline.run import run as run_plan
+
+    console = Console(as_json=as_json, quiet=quiet)
+    plan = make_plan(
+        out,
+        target,
+        run=run,
+        data=data,
+        split=split,
+        recipe=recipe,
+        precision=precision,
+        prune=prune,
+        max_drops=tuple(max_drop or ()),
+    )
+    if dry_run:
+        console.result(plan_json(plan), plan_table(plan))
+        return
+    with console.progress() as progress:
+        outcome = run_plan(plan, progress)
+    console.result(
+        {
+            "verdict": outcome.verdict,
+            "chosen": outcome.chosen,
+            "bundle": str(outcome.bundle) if outcome.bundle else None,
+            "report": str(outcome.report),
+            "ran": outcome.ran,
+            "skipped": outcome.skipped,
+            "gate": outcome.gate.model_dump(mode="json"),
+        },
+        summary(outcome),
+    )
+    code = _EXIT[outcome.verdict]
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,81 @@
+"""How ``build`` shows a plan and what came of it."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from allnet_edge.measure.gate_report import GateReport
+from allnet_edge.pipeline.plan import Plan
+from allnet_edge.pipeline.run import Outcome, tool_versions
+
+
+def plan_json(plan: Plan) -> dict[str, object]:
+    """The plan as plain data."""
+    return {
+        "target": plan.target.name,
+        "out": str(plan.out),
+        "embedded": plan.embedded,
+        "recipe": plan.recipe.model_dump(mode="json"),
+        "stages": [
+            {
+                "name": stage.name,
+                "title": stage.title,
+                "after": [one.name for one in plan.stages if one.name in stage.after],
+                "settings": dict(stage.settings(plan.recipe, plan.target)),
+                "tools": tool_versions(stage),
+            }
+            for stage in plan.stages
+        ],
+    }
+
+
+def plan_table(plan: Plan) -> RenderableType:
+    """The plan as a table."""
+    source = "phantom cells (synthetic), trained on the spot" if plan.embedded else plan.sources.run
+    table = Table(title=f"{plan.target.title}\nfrom {source} into {plan.out}")
+    for heading in ("stage", "does", "after", "tools"):
+        table.add_column(heading)
+    for stage in plan.stages:
+        after = ", ".join(one.name for one in plan.stages if one.name in stage.after)
+        tools = ", ".join(f"{name} {version}" for name, version in tool_versions(stage).items())
+        table.add_row(stage.name, stage.title, after, tools)
+    return table
+
+
+def summary(outcome: Outcome) -> RenderableType:
+    """The gate's verdict on every candidate, and where the results lie."""
+    where = [f"report: {outcome.report}"]
+    if outcome.bundle:
+        where.append(f"bundle: {outcome.bundle} (chosen: {outcome.chosen})")
+    else:
+        where.append("no bundle: every candidate failed the gate")
+    if outcome.skipped:
+        where.append(f"unchanged, not made again: {', '.join(outcome.skipped)}")
+    return Group(
+        _gate_table(outcome.gate),
+        f"gate verdict: {outcome.verdict}",
+        *where,
+        "research use only; never a diagnosis",
+    )
+
+
+def _gate_table(gate: GateReport) -> Table:
+    patients = "patients unknown" if gate.patients is None else f"{gate.patients} patients"
+    table = Table(title=f"gate on {gate.n} cells, {patients}, split by {gate.split}")
+    for heading in ("candidate", "verdict", "sensitivity", "specificity", "flips + to -", "- to +"):
+        table.add_column(heading)
+    for candidate in gate.candidates:
+        drops = {
+            check.metric: "not measured"
+            if check.delta is None or check.lower is None
+            else f"{check.delta:+.4f} (bound {check.lower:+.4f})"
+            for check in candidate.checks
+        }
+        table.add_row(
+            candidate.id,
+            candidate.verdict,
+            drops.get("sensitivity", ""),
+            drops.get("specificity", ""),
+            str(candidate.flips.positive_to_negative),
+            str(candidate.flips.negative_to_positive),
+        )
+    return table

@@ -1,0 +1,67 @@
+"""The images that int8 ranges are taken from: of the training part, and of nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+
+from allnet_edge.artifacts.files import read_json
+from allnet_edge.data.samples import Sample, SampleIndex
+from allnet_edge.data.split import Split
+from allnet_edge.errors import DataError, IntegrityError, SplitError
+
+
+def select(split: Split, index: SampleIndex, images: int, seed: int) -> tuple[Sample, ...]:
+    """Draw images of the training part, as many of each class as there are, at random by seed.
+
+    Returns:
+        At most ``images`` samples, sorted by id; classes with few images give all they have.
+    """
+    samples = split.samples("train", index)
+    labels = sorted({sample.label for sample in samples})
+    rng = np.random.default_rng(seed)
+    chosen: list[Sample] = []
+    # The smallest class first, so that what it cannot give goes to the others.
+    groups = sorted(
+        ([s for s in samples if s.label == label] for label in labels), key=lambda group: len(group)
+    )
+    for position, group in enumerate(groups):
+        share = (images - len(chosen)) // (len(groups) - position)
+        picked = rng.permutation(len(group))[:share]
+        chosen.extend(group[i] for i in picked)
+    return tuple(sorted(chosen, key=lambda sample: sample.id))
+
+
+def read_pinned(path: Path, split: Split, index: SampleIndex) -> tuple[Sample, ...]:
+    """Read a list that an earlier build wrote (``calibration.json``).
+
+    Raises:
+        IntegrityError: Not such a list.
+        DataError: An image of it is not in the data set.
+        SplitError: An image, or its patient, is in the validation or the test part.
+    """
+    raw = read_json(path)
+    try:
+        hashes = [str(row["sha256"]) for row in raw["images"]]  # type: ignore[index,call-overload]
+    except (KeyError, TypeError) as error:
+        raise IntegrityError("this is no calibration list", where=path) from error
+    by_hash = {sample.sha256: sample for sample in index.samples}
+    missing = [one for one in hashes if one not in by_hash]
+    if missing or not hashes:
+        raise DataError(
+            f"{len(missing)} of {len(hashes)} calibration images are not in the data set",
+            where=path,
+            fix="use a list made from this data set, or leave 'pinned' out",
+        )
+    chosen = [by_hash[one] for one in hashes]
+    for part in ("validation", "test"):
+        members = split.samples(part, index)
+        files = {member.sha256 for member in members}
+        patients = {m.patient for m in members if m.patient is not None and not split.leaking}
+        for sample in chosen:
+            if sample.sha256 in files or sample.patient in patients:
+                raise SplitError(
+                    f"calibration overlaps the {part} part: {sample.id}",
+                    where=path,
+                    fix="calibrate on training cells only; leave 'pinned' out to have them drawn",
+                )
+    return tuple(sorted(chosen, key=lambda sample: sample.id))

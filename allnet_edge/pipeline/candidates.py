@@ -1,0 +1,55 @@
+"""The forms of one network that a build makes, and where each lies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from allnet_edge.spec.recipe import Recipe
+from allnet_edge.spec.target import Format, Precision, Target
+
+Engine = Literal["onnx", "litert"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One candidate before it was judged.
+
+    Attributes:
+        id: Used everywhere: gate.json, bench.json, the bundle.
+        rung: Its step of the ladder in words.
+        before: Id of the form that it was made from; ``keras`` is the float network.
+        stage: Whose folder holds ``file``.
+    """
+
+    id: str
+    rung: str
+    before: str
+    engine: Engine
+    precision: Precision
+    format: Format
+    stage: str
+    file: str
+
+    def path(self, stages: Mapping[str, Path]) -> Path:
+        return stages[self.stage] / self.file
+
+
+_FORMS = (
+    Form("onnx-fp32", "onnx", "keras", "onnx", "fp32", "onnx", "export", "model.fp32.onnx"),
+    Form("onnx-fp16", "fp16", "onnx-fp32", "onnx", "fp16", "onnx", "half", "model.fp16.onnx"),
+    Form("onnx-int8", "int8", "onnx-fp32", "onnx", "int8", "onnx", "quantize", "model.int8.onnx"),
+    Form("litert-fp32", "tflite", "keras", "litert", "fp32", "tflite", "export", "model.fp32.tflite"),
+    Form("litert-int8", "int8", "litert-fp32", "litert", "int8", "tflite", "quantize", "model.int8.tflite"),
+)  # fmt: skip
+
+
+def forms(recipe: Recipe, target: Target) -> tuple[Form, ...]:
+    """The candidates of a build: what the recipe asks for and the target can use."""
+    wanted = set(recipe.precisions) & set(target.precisions)
+    return tuple(f for f in _FORMS if f.format in target.formats and f.precision in wanted)
+
+
+def exported(target: Target) -> tuple[Format, ...]:
+    """The float graphs that everything else is made from."""
+    return tuple(dict.fromkeys(f.format for f in _FORMS if f.format in target.formats))

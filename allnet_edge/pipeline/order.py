@@ -1,0 +1,99 @@
+"""The stages of a build, in order: data, checked before anything runs."""
+
+from allnet_edge.errors import RecipeError
+from allnet_edge.pipeline.candidates import forms
+from allnet_edge.pipeline.stage import Stage
+from allnet_edge.spec.recipe import Recipe
+from allnet_edge.spec.target import Target
+
+_ALL = (
+    Stage(
+        "cells", "generate phantom cells (synthetic)", tools=("numpy", "pillow"),
+        settings=lambda r, _: {"phantom": r.phantom.model_dump(mode="json") if r.phantom else None},
+    ),
+    Stage(
+        "train", "train the float network", after=("cells",), tools=("keras", "tensorflow", "jax"),
+        settings=lambda r, _: {"train": r.train.model_dump(mode="json") if r.train else None},
+    ),
+    Stage(
+        "reference", "freeze the float network's answers", after=("train",),
+        tools=("tensorflow", "tf-keras"), reads_cells=True, reads_run=True,
+    ),
+    Stage(
+        "prune", "prune and fine-tune", after=("train",),
+        tools=("tensorflow", "tf-keras", "tensorflow-model-optimization"),
+        settings=lambda r, _: {"prune": r.prune.model_dump(mode="json")},
+        reads_cells=True, reads_run=True,
+    ),
+    Stage(
+        "export", "export to ONNX and TFLite", after=("train", "prune"),
+        tools=("tensorflow", "tf-keras", "tf2onnx", "onnx"),
+        settings=lambda _, t: {"formats": list(t.formats)}, reads_run=True,
+    ),
+    Stage(
+        "quantize", "quantize to int8", after=("export", "reference"),
+        tools=("onnx", "onnxruntime", "ai-edge-quantizer", "ai-edge-litert"),
+        settings=lambda r, t: {
+            "calibration": r.calibration.model_dump(mode="json"), "formats": list(t.formats),
+        },
+        reads_cells=True, reads_run=True,
+    ),
+    Stage("half", "convert to float16", after=("export",), tools=("onnx", "onnxruntime")),
+    Stage(
+        "compile", "prove that TensorRT can build the graphs", after=("export", "quantize", "half"),
+        tools=("tensorrt-rtx", "tensorrt"),
+        settings=lambda r, t: {"sms": list(t.trt_proof_sms), "forms": [f.id for f in forms(r, t)]},
+    ),
+    Stage(
+        "gate", "judge every candidate against the float network",
+        after=("reference", "prune", "export", "quantize", "half"),
+        tools=("tensorflow", "tf-keras", "onnxruntime", "ai-edge-litert", "numpy"),
+        settings=lambda r, t: {
+            "gate": r.gate.model_dump(mode="json"), "forms": [f.id for f in forms(r, t)],
+            "threads": r.bench.threads,
+        },
+        reads_cells=True, reads_run=True,
+    ),
+    Stage(
+        "benchmark", "measure latency on this machine",
+        after=("export", "quantize", "half", "gate"), tools=("onnxruntime", "ai-edge-litert"),
+        settings=lambda r, _: {"bench": r.bench.model_dump(mode="json")},
+        reads_cells=True, reads_run=True,
+    ),
+    Stage(
+        "report", "write the report",
+        after=("train", "reference", "prune", "export", "quantize", "half", "compile", "gate",
+               "benchmark"),
+        tools=("jinja2",),
+        settings=lambda r, t: {
+            "recipe": r.model_dump(mode="json"), "target": t.model_dump(mode="json"),
+        },
+        reads_cells=True, reads_run=True,
+    ),
+)  # fmt: skip
+
+
+def stages_of(recipe: Recipe, target: Target) -> tuple[Stage, ...]:
+    """The stages that this recipe needs for this target, each after what it reads.
+
+    Raises:
+        RecipeError: Nothing is left to build.
+    """
+    made = forms(recipe, target)
+    if not made:
+        raise RecipeError(
+            f"{target.name} can use none of the precisions {', '.join(recipe.precisions)}",
+            fix=f"it can use: {', '.join(target.precisions)}",
+        )
+    left_out = set()
+    if recipe.train is None:
+        left_out |= {"cells", "train"}
+    if recipe.prune.kind == "none":
+        left_out.add("prune")
+    if not any(form.precision == "int8" for form in made):
+        left_out.add("quantize")
+    if not any(form.precision == "fp16" for form in made):
+        left_out.add("half")
+    if not (target.trt_proof_sms and "tensorrt" in target.runtimes):
+        left_out.add("compile")
+    return tuple(stage for stage in _ALL if stage.name not in left_out)

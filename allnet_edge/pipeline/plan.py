@@ -1,0 +1,118 @@
+"""A build, resolved and checked, before anything runs."""
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from allnet_edge.errors import RecipeError, UsageError
+from allnet_edge.pipeline.order import stages_of
+from allnet_edge.pipeline.sources import Sources
+from allnet_edge.pipeline.stage import Stage
+from allnet_edge.spec.base import known_name, read_toml
+from allnet_edge.spec.recipe import PruneSpec, Recipe
+from allnet_edge.spec.target import Target, load_target
+
+_PRECISIONS = {
+    "auto": ("fp32", "fp16", "int8"),
+    "fp32": ("fp32",),
+    "fp16": ("fp16",),
+    "int8": ("int8",),
+}
+_DROPS = ("sensitivity", "specificity", "auc")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a build depends on.
+
+    Attributes:
+        out: The build folder.
+        sources: For the embedded default these are folders inside ``out``.
+    """
+
+    out: Path
+    target: Target
+    recipe: Recipe
+    sources: Sources
+    stages: tuple[Stage, ...]
+
+    @property
+    def embedded(self) -> bool:
+        """Phantom cells and a network trained on the spot."""
+        return self.recipe.train is not None
+
+
+def make_plan(
+    out: Path,
+    target: str,
+    *,
+    run: Path | None = None,
+    data: Path | None = None,
+    split: Path | None = None,
+    recipe: Path | None = None,
+    precision: str | None = None,
+    prune: str | None = None,
+    max_drops: tuple[str, ...] = (),
+) -> Plan:
+    """Resolve what the command line says.
+
+    Args:
+        recipe: A TOML file; without it the defaults, or the embedded recipe without ``run``.
+        precision, prune, max_drops: Override the recipe; ``max_drops`` like ``specificity=0.02``.
+
+    Raises:
+        UsageError: ``run`` without ``data``, or the other way round.
+        RecipeError: A setting that cannot be used.
+        UnknownNameError: No such target, precision or metric.
+    """
+    device = load_target(target)
+    if (run is None) != (data is None):
+        raise UsageError(
+            "--run and --data belong together",
+            fix="give both, or neither for the embedded default (phantom cells)",
+        )
+    resolved = _recipe(recipe, embedded=run is None)
+    if (resolved.train is None) == (run is None):
+        raise RecipeError(
+            "this recipe trains a network of its own" if run else "this recipe has no [train]",
+            where=recipe,
+            fix="leave --run and --data out" if run else "give --run and --data",
+        )
+    if precision is not None:
+        known = known_name("precision", precision, _PRECISIONS)
+        resolved = resolved.model_copy(update={"precisions": _PRECISIONS[known]})
+    if prune is not None:
+        resolved = resolved.model_copy(update={"prune": PruneSpec.parse(prune, resolved.prune)})
+    resolved = _with_drops(resolved, max_drops)
+    sources = Sources(
+        run=run or out / "train",
+        data=data or out / "cells" / "cells",
+        split=split,
+        cache=out / ".scan",
+    )
+    return Plan(out, device, resolved, sources, stages_of(resolved, device))
+
+
+def _recipe(path: Path | None, *, embedded: bool) -> Recipe:
+    if path is not None:
+        return read_toml(path, Recipe)
+    if not embedded:
+        return Recipe()
+    with resources.as_file(resources.files("allnet_edge") / "recipes" / "default.toml") as shipped:
+        return read_toml(shipped, Recipe)
+
+
+def _with_drops(recipe: Recipe, drops: tuple[str, ...]) -> Recipe:
+    changed: dict[str, float] = {}
+    for text in drops:
+        name, _, value = text.partition("=")
+        known_name("metric of --max-drop", name, _DROPS)
+        try:
+            changed[name] = float(value)
+        except ValueError:
+            raise RecipeError(
+                f"--max-drop {text}: '{value}' is no number", fix="e.g. --max-drop specificity=0.02"
+            ) from None
+        if not 0 <= changed[name] < 1:
+            raise RecipeError(f"--max-drop {text}: a drop lies between 0 and 1")
+    return recipe.model_copy(update={"gate": recipe.gate.model_copy(update=changed)})

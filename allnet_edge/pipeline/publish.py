@@ -1,0 +1,153 @@
+"""The last step: the report at the top of the build, its manifest, and the bundle."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from allnet_edge import __version__
+from allnet_edge.artifacts.builddir import BuildDir
+from allnet_edge.artifacts.bundle import is_bundle_of
+from allnet_edge.artifacts.bundle_writer import write_bundle
+from allnet_edge.artifacts.files import (
+    canonical_json,
+    remove,
+    sha256_bytes,
+    sha256_file,
+    write_bytes,
+    write_json,
+)
+from allnet_edge.artifacts.golden import Golden
+from allnet_edge.artifacts.manifest import Candidate, Source, Threshold
+from allnet_edge.data.phantom import generate
+from allnet_edge.engines.opening import open_file
+from allnet_edge.measure.bench_report import BenchReport
+from allnet_edge.measure.gate_report import GateReport
+from allnet_edge.measure.system import package_version
+from allnet_edge.pipeline.candidates import Form, forms
+from allnet_edge.pipeline.choose import Choice, choose
+from allnet_edge.pipeline.plan import Plan
+
+_REPORTS = ("report.html", "report.md", "report.json")
+_RUNTIMES = {"onnx": "onnxruntime", "litert": "ai-edge-litert"}
+# Largest differences that other machines' kernels may make. Quantized ONNX depends on whether the
+# processor multiplies int8 without saturation, so that a last bit may move.
+_TOLERANCE = {"fp32": 1e-4, "fp16": 5e-3, "int8": 2e-2}
+_GOLDEN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What stands at the top of the build; no bundle where every candidate failed."""
+
+    bundle: Path | None
+    chosen: str | None
+
+
+def publish(build: BuildDir, plan: Plan) -> Published:
+    """Copy the report up, write the manifest, and write the bundle unless it is there already."""
+    stages = {stage.name: build.path(stage.name) for stage in plan.stages}
+    for name in _REPORTS:
+        write_bytes(plan.out / name, (stages["report"] / name).read_bytes())
+    gate = GateReport.model_validate_json((stages["gate"] / "gate.json").read_bytes())
+    bench = BenchReport.model_validate_json((stages["benchmark"] / "bench.json").read_bytes())
+    choice = choose(gate, bench)
+    records = {name: build.record(name) for name in stages}
+    lineage = {name: record.model_dump(mode="json") for name, record in records.items() if record}
+    _write_manifest(plan, lineage)
+    bundle = plan.out / "bundle"
+    if choice.chosen is None:
+        remove(bundle)
+        return Published(None, None)
+    # The log of what was measured differs between runs; the bundle depends on its content alone.
+    key = sha256_bytes(canonical_json({name: row["files"] for name, row in lineage.items()}))
+    if not is_bundle_of(bundle, key):
+        _write_bundle(bundle, plan, stages, gate, choice, key)
+    return Published(bundle, choice.chosen)
+
+
+def _write_manifest(plan: Plan, lineage: dict[str, dict[str, object]]) -> None:
+    model = plan.sources.model()
+    write_json(
+        plan.out / "manifest.json",
+        {
+            "schema_version": 1,
+            "allnet_edge": __version__,
+            "recipe": plan.recipe.model_dump(mode="json"),
+            "target": plan.target.model_dump(mode="json"),
+            "float_sha256": model.weights_sha256,
+            "split_sha256": sha256_file(plan.sources.split_path),
+            "stages": lineage,
+        },
+    )
+
+
+def _write_bundle(
+    destination: Path,
+    plan: Plan,
+    stages: dict[str, Path],
+    gate: GateReport,
+    choice: Choice,
+    key: str,
+) -> None:
+    model = plan.sources.model()
+    verdicts = {candidate.id: candidate.verdict for candidate in gate.candidates}
+    made = {form.id: form for form in forms(plan.recipe, plan.target)}
+    kept = [made[name] for name in choice.order]
+    thresholds = json.loads((stages["gate"] / "thresholds.json").read_bytes())
+    contents: dict[str, Path | bytes] = {
+        f"model/{form.file}": form.path(stages) for form in kept
+    } | {
+        "reports/gate.json": stages["gate"] / "gate.json",
+        "reports/flips.csv": stages["gate"] / "flips.csv",
+        "reports/bench.json": stages["benchmark"] / "bench.json",
+        "reports/report.html": stages["report"] / "report.html",
+        "docs/model_card.md": stages["report"] / "model_card.md",
+    }
+    if "quantize" in stages:
+        contents["calibration.json"] = stages["quantize"] / "calibration.json"
+    write_bundle(
+        destination,
+        name=f"{model.spec.network}-{plan.target.name}",
+        model=model.spec.network,
+        target=plan.target.name,
+        source=Source(
+            run_sha256=None if plan.embedded else sha256_file(plan.sources.run / "model.json"),
+            float_sha256=model.weights_sha256,
+            build_key=key,
+        ),
+        classes=model.spec.classes,
+        candidates=tuple(
+            Candidate(
+                id=form.id,
+                engine=form.engine,
+                precision=form.precision,
+                file=f"model/{form.file}",
+                verdict=verdicts[form.id],
+                chosen=form.id == choice.chosen,
+                why=choice.why[form.id],
+            )
+            for form in kept
+        ),
+        thresholds={form.id: Threshold.model_validate(thresholds[form.id]) for form in kept},
+        preprocess=model.spec.preprocess,
+        golden=_golden(kept, stages, model.spec.input_size),
+        contents=contents,
+        runtimes={
+            engine: f"{_RUNTIMES[engine]} {package_version(_RUNTIMES[engine])}"
+            for engine in sorted({form.engine for form in kept})
+        },
+    )
+
+
+def _golden(kept: list[Form], stages: dict[str, Path], size: int) -> Golden:
+    """Phantom cells, black and white: no image of a person leaves the machine that builds."""
+    phantoms = generate(_GOLDEN, patients=_GOLDEN, seed=2_021, size=size).images
+    plain = np.stack([np.full((size, size, 3), level, np.uint8) for level in (0, 255)])
+    images = np.concatenate([phantoms, plain])
+    outputs = {}
+    for form in kept:
+        with open_file(form.path(stages)) as runner:
+            outputs[form.id] = runner.infer(images).reshape(len(images))
+    return Golden(images, outputs, {form.id: _TOLERANCE[form.precision] for form in kept})

@@ -1,0 +1,128 @@
+"""Running a plan: the one place where a stage's module, and with it its libraries, is loaded."""
+
+import importlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from allnet_edge import __version__
+from allnet_edge.artifacts.builddir import BuildDir, stage_key
+from allnet_edge.artifacts.files import canonical_json, sha256_bytes
+from allnet_edge.errors import AllnetEdgeError, ConversionError
+from allnet_edge.measure.gate_report import GateReport
+from allnet_edge.measure.system import package_version
+from allnet_edge.pipeline.logs import captured
+from allnet_edge.pipeline.plan import Plan
+from allnet_edge.pipeline.publish import publish
+from allnet_edge.pipeline.stage import Stage, Work
+from allnet_edge.progress import Progress, silent
+from allnet_edge.spec.gate import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a build came to.
+
+    Attributes:
+        bundle: None where every candidate failed: nothing then goes to a device.
+        skipped: Stages that were whole already.
+    """
+
+    verdict: Verdict
+    gate: GateReport
+    chosen: str | None
+    bundle: Path | None
+    report: Path
+    ran: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def run(plan: Plan, progress: Progress = silent) -> Outcome:
+    """Make every stage that is not current, then the report and the bundle.
+
+    Raises:
+        AllnetEdgeError: Of the stage that failed; what was finished before it stays.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with BuildDir.open(plan.out) as build:
+        ran = tuple(stage.name for stage in plan.stages if _make(build, plan, stage, progress))
+        skipped = tuple(stage.name for stage in plan.stages if stage.name not in ran)
+        gate = GateReport.model_validate_json((build.path("gate") / "gate.json").read_bytes())
+        published = publish(build, plan)
+    return Outcome(
+        verdict=gate.verdict,
+        gate=gate,
+        chosen=published.chosen,
+        bundle=published.bundle,
+        report=plan.out / "report.html",
+        ran=ran,
+        skipped=skipped,
+    )
+
+
+def _make(build: BuildDir, plan: Plan, stage: Stage, progress: Progress) -> bool:
+    """Make one stage; False where it was whole already."""
+    inputs = _inputs(build, plan, stage)
+    settings = dict(stage.settings(plan.recipe, plan.target))
+    tools = tool_versions(stage)
+    key = stage_key(stage.name, inputs=inputs, settings=settings, tools=tools)
+    if build.is_current(stage.name, key):
+        progress(f"{stage.name}: unchanged", 1, 1)
+        return False
+    progress(f"{stage.name}: {stage.title}", 0, 0)
+    log_path = build.log(stage.name)
+    with (
+        captured(log_path, stage.name) as log,
+        build.stage(stage.name, inputs=inputs, settings=settings, tools=tools) as folder,
+    ):
+        module = importlib.import_module(f"allnet_edge.pipeline.stages.{stage.name}")
+        work = Work(
+            folder=folder,
+            partial=lambda: build.resumable(stage.name, key),
+            stages={one.name: build.path(one.name) for one in plan.stages},
+            recipe=plan.recipe,
+            target=plan.target,
+            sources=plan.sources,
+            progress=_named(stage.name, progress),
+            log=log,
+        )
+        log.info("%s: %s", stage.name, stage.title)
+        try:
+            module.run(work)
+        except (AllnetEdgeError, OSError, KeyboardInterrupt, MemoryError):
+            raise
+        except Exception as error:
+            raise ConversionError(
+                f"the stage '{stage.name}' failed: {type(error).__name__}: "
+                f"{(str(error).splitlines() or [''])[0]}",
+                where=log_path,
+                fix="the log has the whole story; the same command resumes at this stage",
+            ) from error
+    progress(f"{stage.name}: {stage.title}", 1, 1)
+    return True
+
+
+def _inputs(build: BuildDir, plan: Plan, stage: Stage) -> dict[str, str]:
+    """Hashes of all that a stage reads: earlier stages by their files, and the sources."""
+    found = {}
+    for name in (one.name for one in plan.stages if one.name in stage.after):
+        record = build.record(name)
+        if record is not None:
+            found[f"stage:{name}"] = sha256_bytes(canonical_json(record.files))
+    if stage.reads_run:
+        found["run"] = plan.sources.model().weights_sha256
+    if stage.reads_cells:
+        found |= plan.sources.identity()
+    return found
+
+
+def tool_versions(stage: Stage) -> dict[str, str]:
+    """Versions of the packages that a stage uses, of those that are installed."""
+    versions = {name: package_version(name) for name in stage.tools}
+    known = {name: version for name, version in versions.items() if version is not None}
+    return {"allnet-edge": __version__, **known}
+
+
+def _named(name: str, progress: Progress) -> Callable[[str, int, int], None]:
+    return lambda what, done, total: progress(f"{name}: {what}", done, total)

@@ -1,0 +1,179 @@
+"""Every candidate against the float network, on cells that nothing was fitted on."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import tf_keras
+
+from allnet_edge.artifacts.files import read_json, write_json, write_text
+from allnet_edge.engines.opening import open_file
+from allnet_edge.measure.abstain import fit_band
+from allnet_edge.measure.agreement import Flip, compare, list_flips
+from allnet_edge.measure.cells import Cells, Scores, require_unseen
+from allnet_edge.measure.gate import judge
+from allnet_edge.measure.gate_report import GateCandidate, GateReport
+from allnet_edge.measure.thresholds import transfer_threshold
+from allnet_edge.models.storage import float_model
+from allnet_edge.pipeline.candidates import forms
+from allnet_edge.pipeline.stage import Work
+from allnet_edge.pipeline.stages.scoring import Judged, Probabilities, Reference, score
+
+PRUNED = "keras-pruned"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """One candidate's probabilities on both parts."""
+
+    validation: Probabilities
+    test: Probabilities
+
+
+def run(work: Work) -> None:
+    """Write ``gate.json``, ``thresholds.json``, ``rungs.json``, ``scores.npz`` and ``flips.csv``.
+
+    Raises:
+        SplitError: A calibration image, or its patient, is among the gate's cells.
+    """
+    model = work.sources.model()
+    index, split = work.sources.load(work.progress)
+    validation = Judged.of("validation", index, split, model)
+    test = Judged.of("test", index, split, model)
+    _require_unseen(work, test.cells, leaking=split.leaking)
+    reference = Reference.read(work, validation.cells, test.cells)
+    before = Scores(reference.test, reference.threshold)
+
+    answers: dict[str, _Answers] = {}
+    if "prune" in work.stages:
+        answers[PRUNED] = _of_pruned(work, validation, test)
+    for form in forms(work.recipe, work.target):
+        with open_file(form.path(work.stages), work.recipe.bench.threads) as runner:
+            answers[form.id] = _Answers(
+                *(
+                    score(
+                        runner.infer,
+                        judged.paths,
+                        model.spec.preprocess,
+                        f"{form.id} on {part} cells",
+                        work.progress,
+                    )
+                    for part, judged in (("validation", validation), ("test", test))
+                )
+            )
+    thresholds = {
+        name: transfer_threshold(reference.validation, reference.threshold, answer.validation)
+        for name, answer in answers.items()
+    }
+    judged_forms = [
+        GateCandidate.of(
+            judge(
+                test.cells, before, Scores(answers[f.id].test, thresholds[f.id]), work.recipe.gate
+            ),
+            f.id,
+            engine=f.engine,
+            precision=f.precision,
+        )
+        for f in forms(work.recipe, work.target)
+    ]
+    report = GateReport.of(
+        test.cells, work.recipe.gate, judged_forms, split=split.protocol, leaking=split.leaking
+    )
+    for candidate in report.candidates:
+        work.log.info("%s: %s %s", candidate.id, candidate.verdict, candidate.reason or "")
+    write_json(work.folder / "gate.json", report.model_dump(mode="json"))
+    write_json(work.folder / "thresholds.json", _thresholds(answers, thresholds))
+    write_json(work.folder / "rungs.json", _rungs(work, reference, answers))
+    np.savez(work.folder / "scores.npz", **{name: a.test for name, a in answers.items()})
+    write_text(work.folder / "flips.csv", _flips_csv(test.cells, before, answers, thresholds))
+
+
+def _require_unseen(work: Work, cells: Cells, *, leaking: bool) -> None:
+    if "quantize" not in work.stages:
+        return
+    index, _ = work.sources.load()
+    listed = read_json(work.stages["quantize"] / "calibration.json")
+    hashes = {row["sha256"] for row in listed["images"]}  # type: ignore[index,call-overload]
+    known = [s.patient for s in index.samples if s.sha256 in hashes and s.patient is not None]
+    require_unseen(
+        cells, used_for="calibration", sha256s=hashes, patients=() if leaking else set(known)
+    )
+
+
+def _of_pruned(work: Work, validation: Judged, test: Judged) -> _Answers:
+    """The rung between the float network and its exports."""
+    model, network = float_model.instantiate(tf_keras, work.stages["prune"])
+    return _Answers(
+        *(
+            score(
+                lambda images: network.predict(images.astype(np.float32), verbose=0),
+                judged.paths,
+                model.spec.preprocess,
+                f"{PRUNED} on {part} cells",
+                work.progress,
+            )
+            for part, judged in (("validation", validation), ("test", test))
+        )
+    )
+
+
+def _thresholds(
+    answers: Mapping[str, _Answers], thresholds: Mapping[str, float]
+) -> dict[str, dict[str, object]]:
+    return {
+        name: {
+            "threshold": threshold if np.isfinite(threshold) else None,
+            "fitted_on": "validation",
+            "abstain": fit_band(answers[name].validation, threshold),
+        }
+        for name, threshold in thresholds.items()
+    }
+
+
+def _rungs(
+    work: Work, reference: Reference, answers: Mapping[str, _Answers]
+) -> dict[str, dict[str, object]]:
+    """How far each rung is from the one before it, so that the failing step is named."""
+    before = {form.id: form.before for form in forms(work.recipe, work.target)}
+    start = PRUNED if PRUNED in answers else "keras"
+    found: dict[str, dict[str, object]] = {}
+    for name, answer in answers.items():
+        previous = before.get(name, "keras")
+        previous = start if previous == "keras" and name != PRUNED else previous
+        base = answers[previous].test if previous in answers else reference.test
+        usable = bool(np.isfinite(answer.test).all() and np.isfinite(base).all())
+        agreement = compare(base, answer.test, threshold=reference.threshold) if usable else None
+        found[name] = {
+            "before": previous,
+            "max_abs_difference": agreement.max_abs if agreement else None,
+            "logit_snr_db": agreement.logit_snr_db if agreement else None,
+        }
+    return found
+
+
+def _flips_csv(
+    cells: Cells,
+    before: Scores,
+    answers: Mapping[str, _Answers],
+    thresholds: Mapping[str, float],
+) -> str:
+    stream = io.StringIO()
+    rows = csv.writer(stream, lineterminator="\n")
+    rows.writerow(["candidate", "id", "positive", "float_score", "edge_score", "direction"])
+    for name, answer in answers.items():
+        if not np.isfinite(answer.test).all():
+            continue
+        flips: tuple[Flip, ...] = list_flips(
+            cells.ids,
+            cells.labels,
+            before.scores,
+            answer.test,
+            float_threshold=before.threshold,
+            edge_threshold=thresholds[name],
+        )
+        for f in flips:
+            scores = (f"{f.float_score:.6f}", f"{f.edge_score:.6f}")
+            rows.writerow([name, f.id, int(f.label), *scores, f.direction])
+    return stream.getvalue()

@@ -1,0 +1,43 @@
+"""Prune the float network and fine-tune it on the training part."""
+
+import tf_keras
+
+from allnet_edge.artifacts.files import write_json
+from allnet_edge.compress.prune import prune, report
+from allnet_edge.measure.system import package_version
+from allnet_edge.models.storage import float_model
+from allnet_edge.models.storage.float_model import TrainingRecord
+from allnet_edge.pipeline.stage import Work
+
+
+def run(work: Work) -> None:
+    """Write another float model, and ``sparsity.json`` with the zeros of every kernel."""
+    model, network = float_model.instantiate(tf_keras, work.sources.run)
+    index, split = work.sources.load(work.progress)
+    samples = split.samples("train", index)
+    settings = work.recipe.prune
+    arrays = prune(
+        network,
+        model.spec,
+        settings,
+        [index.path(sample) for sample in samples],
+        [model.label_index[sample.label] for sample in samples],
+        progress=work.progress,
+    )
+    float_model.save(
+        work.folder,
+        arrays,
+        model.spec,
+        label_index=model.label_index,
+        split_sha256=model.split_sha256,
+        record=TrainingRecord(
+            how="prune",
+            parents=(model.weights_sha256,),
+            settings=settings.model_dump(mode="json"),
+            versions={
+                name: package_version(name) or "unknown"
+                for name in ("tensorflow-model-optimization", "tf-keras")
+            },
+        ),
+    )
+    write_json(work.folder / "sparsity.json", report(arrays))

@@ -1,0 +1,75 @@
+"""Probabilities of a network on cells, the same way for the reference and every candidate."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from allnet_edge.data.images import iter_batches
+from allnet_edge.data.samples import Sample, SampleIndex
+from allnet_edge.data.split import Split
+from allnet_edge.errors import IntegrityError
+from allnet_edge.measure.cells import Cells
+from allnet_edge.models.storage.float_model import FloatModel
+from allnet_edge.pipeline.sources import cells_of
+from allnet_edge.pipeline.stage import Work
+from allnet_edge.progress import Progress
+from allnet_edge.spec.network import Preprocess
+
+Probabilities = npt.NDArray[np.float32]
+Infer = Callable[[npt.NDArray[np.uint8]], Probabilities]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The cells of one part of the split, and where their images lie."""
+
+    cells: Cells
+    paths: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, part: str, index: SampleIndex, split: Split, model: FloatModel) -> "Judged":
+        samples: tuple[Sample, ...] = split.samples(part, index)
+        return cls(cells_of(samples, model), tuple(index.path(sample) for sample in samples))
+
+
+def score(
+    infer: Infer, paths: Sequence[Path], preprocess: Preprocess, what: str, progress: Progress
+) -> Probabilities:
+    """Probabilities float32 [n] of the positive class."""
+    found: list[Probabilities] = []
+    done = 0
+    for batch in iter_batches(paths, preprocess, batch_size=32):
+        found.append(np.asarray(infer(batch), np.float32).reshape(len(batch)))
+        done += len(batch)
+        progress(what, done, len(paths))
+    return np.concatenate(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The float network's frozen answers: ``reference.npz``."""
+
+    threshold: float
+    validation: Probabilities
+    test: Probabilities
+
+    @classmethod
+    def read(cls, work: Work, validation: Cells, test: Cells) -> "Reference":
+        """Read them, and check that they are about these very images.
+
+        Raises:
+            IntegrityError: They are about others.
+        """
+        path = work.stages["reference"] / "reference.npz"
+        with np.load(path) as stored:
+            for part, cells in (("validation", validation), ("test", test)):
+                if tuple(stored[f"{part}_sha256"].tolist()) != cells.sha256s:
+                    raise IntegrityError(
+                        f"the frozen answers are about other {part} cells", where=path
+                    )
+            return cls(
+                float(stored["threshold"]), stored["validation_scores"], stored["test_scores"]
+            )

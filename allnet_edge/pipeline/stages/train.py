@@ -1,0 +1,34 @@
+"""The float network of the embedded default, trained on its phantom cells."""
+
+import shutil
+
+from allnet_edge.data.choose import choose_labels
+from allnet_edge.data.scan import load_index
+from allnet_edge.data.split import make_split
+from allnet_edge.errors import RecipeError
+from allnet_edge.pipeline.stage import Work
+from allnet_edge.training.backend import choose_backend
+
+
+def run(work: Work) -> None:
+    """Write a RUN folder; a killed training resumes at its last whole epoch."""
+    settings = work.recipe.train
+    if settings is None:
+        raise RecipeError("the recipe has no [train]")
+    work.log.info("Keras on %s", choose_backend())
+    from allnet_edge.training.fit import train  # noqa: PLC0415  # Keras asks for its engine once
+
+    index = load_index(work.sources.data, cache=work.sources.cache, progress=work.progress)
+    split = make_split(index, "patient", seed=settings.seed, fractions=(0.5, 0.15, 0.35))
+    partial = work.partial()
+    train(
+        settings,
+        index,
+        split,
+        choose_labels(index, None),
+        partial,
+        resume=True,
+        progress=work.progress,
+    )
+    for name in ("model.safetensors", "model.json", "history.json", "split.json", "metrics.json"):
+        shutil.copyfile(partial / name, work.folder / name)

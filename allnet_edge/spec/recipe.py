@@ -1,0 +1,105 @@
+"""What a build is told: every stage's settings in one document, read from TOML or from flags."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from allnet_edge.errors import RecipeError
+from allnet_edge.spec.base import Frozen
+from allnet_edge.spec.gate import GateSpec
+from allnet_edge.spec.target import Precision
+from allnet_edge.spec.training import TrainSettings
+
+_PRUNE = re.compile(r"none|2:4|unstructured=(?P<sparsity>0?\.\d+)")
+
+
+class PruneSpec(Frozen):
+    """How the float network is pruned before it is exported.
+
+    Attributes:
+        kind: ``2:4`` zeroes two of every four weights along the input channels, the pattern that
+            sparse tensor cores skip; ``unstructured`` zeroes the smallest weights of a layer.
+        sparsity: Share of zeros, for ``unstructured``.
+        epochs: Fine-tuning epochs on the training part.
+        learning_rate: Of Adam while fine-tuning.
+    """
+
+    kind: Literal["none", "2:4", "unstructured"] = "none"
+    sparsity: float = Field(default=0.5, gt=0, lt=1)
+    epochs: int = Field(default=2, ge=1, le=1000)
+    learning_rate: float = Field(default=1e-4, gt=0, le=1)
+
+    @classmethod
+    def parse(cls, text: str, base: "PruneSpec | None" = None) -> "PruneSpec":
+        """From the command line: ``none``, ``2:4`` or ``unstructured=0.5``.
+
+        Raises:
+            RecipeError: Anything else.
+        """
+        match = _PRUNE.fullmatch(text)
+        if match is None:
+            raise RecipeError(
+                f"--prune does not know '{text}'",
+                fix="give none, 2:4 or unstructured=S with 0 < S < 1, e.g. unstructured=0.5",
+            )
+        changed: dict[str, object] = {"kind": text.split("=")[0]}
+        if match["sparsity"]:
+            changed["sparsity"] = float(match["sparsity"])
+        return (base or cls()).model_copy(update=changed)
+
+
+class CalibrationSpec(Frozen):
+    """Which images the int8 ranges are taken from: of the training part, equal for both classes.
+
+    Attributes:
+        images: How many, at most.
+        pinned: A list written by an earlier build (``calibration.json``), to use these very images.
+    """
+
+    images: int = Field(default=512, ge=8, le=100_000)
+    seed: int = Field(default=0, ge=0)
+    pinned: Path | None = None
+
+
+class BenchSpec(Frozen):
+    """How latency is measured on the machine that builds.
+
+    Attributes:
+        threads: CPU threads of one inference; None takes all usable cores.
+    """
+
+    mode: Literal["quick", "standard", "full"] = "quick"
+    threads: int | None = Field(default=None, ge=1)
+
+
+class PhantomSpec(Frozen):
+    """The synthetic cells of the embedded default."""
+
+    images: int = Field(ge=60)
+    patients: int = Field(ge=6)
+    seed: int = Field(default=0, ge=0)
+
+
+class Recipe(Frozen):
+    """All settings of one build.
+
+    Attributes:
+        precisions: Candidates to make, as far as the target can use them.
+        phantom, train: Only without ``--run``: what is generated, and what is trained on it.
+    """
+
+    precisions: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+    prune: PruneSpec = PruneSpec()
+    calibration: CalibrationSpec = CalibrationSpec()
+    gate: GateSpec = GateSpec()
+    bench: BenchSpec = BenchSpec()
+    phantom: PhantomSpec | None = None
+    train: TrainSettings | None = None
+
+    @model_validator(mode="after")
+    def _embedded(self) -> "Recipe":
+        if (self.phantom is None) != (self.train is None):
+            raise ValueError("phantom and train belong together: give both or none")
+        return self
