@@ -23,6 +23,7 @@ STATEMENT = "These are phantom cells: synthetic images, no patient. Research use
 _FEWEST_PATIENTS = 6
 _SMALLEST_SIZE = 32
 _CELLS_PER_FIELD = 5
+_RUN_LENGTHS = 3  # zlib's Z_RLE: for cells on black both faster and smaller than its default
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def _write_cells(
         field, cell = divmod(i, _CELLS_PER_FIELD)
         name = f"UID_{patient.name}_{field + 1}_{cell + 1}_{patient.label}.png"
         picture = Image.fromarray(_image(patient, i, seed, canvas))
-        picture.save(folder / name, compress_level=1)
+        picture.save(folder / name, compress_level=1, compress_type=_RUN_LENGTHS)
         progress("phantom cells", done, len(turns))
 
 
@@ -186,7 +187,7 @@ def _explained(error: OSError, out: Path) -> OutputDirError | StorageError:
         return StorageError(
             f"phantom cells could not be stored: {error.strerror}",
             where=out,
-            fix="free space, or choose a folder on another disk (7 KB an image at 128 pixels)",
+            fix="free space, or choose a folder on another disk (5 KB an image at 128 pixels)",
         )
     return OutputDirError(
         f"the output folder cannot be written: {error.strerror}",
