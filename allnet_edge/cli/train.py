@@ -30,6 +30,9 @@ def train(
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over the training part.")] = 40,
     batch_size: Annotated[int, typer.Option("--batch-size")] = 32,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="Of Adam.")] = 1e-4,
+    schedule: Annotated[
+        str, typer.Option("--schedule", help="Of the learning rate: constant or cosine.")
+    ] = "constant",
     width: Annotated[
         float, typer.Option("--width", help="Multiplier of all channels; 1 is as published.")
     ] = 1.0,
@@ -63,6 +66,7 @@ def train(
             "epochs": epochs,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
+            "schedule": schedule,
             "width": width,
             "augment": augment,
             "per_channel": per_channel,

@@ -7,6 +7,7 @@ from pydantic import Field
 from allnet_edge.spec.base import Frozen
 
 Augmentation = Literal["none", "dihedral"]
+Schedule = Literal["constant", "cosine"]
 
 
 class TrainSettings(Frozen):
@@ -20,6 +21,8 @@ class TrainSettings(Frozen):
         model: Name of a network.
         width: Channel multiplier.
         crop: Side of a centre crop before the resize, in pixels; None keeps the image.
+        schedule: Of the learning rate; ``cosine`` falls to zero over all epochs, so that a run with
+            it cannot be prolonged.
         augment: ``dihedral`` flips and turns by quarters at random, ``none`` is the paper's.
         per_channel: Standardise each channel by itself.
         seed: Of the initial weights, the order of the images and the augmentation.
@@ -32,6 +35,7 @@ class TrainSettings(Frozen):
     learning_rate: float = Field(default=1e-4, gt=0, le=1)
     width: float = Field(default=1.0, gt=0, le=2)
     crop: int | None = Field(default=None, ge=1)
+    schedule: Schedule = "constant"
     augment: Augmentation = "none"
     per_channel: bool = False
     seed: int = Field(default=0, ge=0)

@@ -106,7 +106,7 @@ class _Run:
         make_deterministic()
         model = models.build(keras, spec)
         model.compile(
-            optimizer=keras.optimizers.Adam(self.settings.learning_rate),
+            optimizer=keras.optimizers.Adam(self._learning_rate()),
             loss="binary_crossentropy" if spec.units == 1 else "sparse_categorical_crossentropy",
             metrics=["accuracy"],
         )
@@ -133,9 +133,16 @@ class _Run:
             bn_momentum=_bn_momentum(len(self.train.paths), self.settings.batch_size),
         )
 
+    def _learning_rate(self) -> float | keras.optimizers.schedules.LearningRateSchedule:
+        if self.settings.schedule == "constant":
+            return self.settings.learning_rate
+        steps = -(-len(self.train.paths) // self.settings.batch_size) * self.settings.epochs
+        return keras.optimizers.schedules.CosineDecay(self.settings.learning_rate, steps)
+
     def _identity(self, spec: NetworkSpec) -> str:
-        # More epochs of the same run are a continuation, so their number is no part of it.
-        told = self.settings.model_dump(mode="json", exclude={"epochs"})
+        # More epochs of the same run are a continuation, unless the schedule depends on them.
+        free = {"epochs"} if self.settings.schedule == "constant" else set()
+        told = self.settings.model_dump(mode="json", exclude=free)
         known = [told, spec.model_dump(mode="json"), self.split_sha256, self.labels.to_json()]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
