@@ -1,0 +1,46 @@
+# Two commands on a fresh machine with python3 (venv), make and a package index:
+#   make demo    build the embedded default for a Jetson, end to end
+#   make test    run all tests
+# Everything else is for those who work on allnet-edge.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+OUT    ?= demo-build
+
+.PHONY: demo test check format lock clean
+
+demo: $(STAMP)
+	$(BIN)/allnet-edge build --target jetson -o $(OUT)
+	$(BIN)/allnet-edge verify $(OUT)/bundle
+	@echo "open $(OUT)/report.html"
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The lock has every package of every extra with its hashes, and no address of any index.
+$(STAMP): requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+lock:
+	uv pip compile pyproject.toml --extra dev -c requirements/constraints.txt --universal \
+	  --python-version 3.10 --generate-hashes --no-header -q -o requirements/dev.txt
+	uv pip compile pyproject.toml --extra litert --extra onnx -c requirements/constraints.txt \
+	  --universal --python-version 3.10 --generate-hashes --no-header -q -o requirements/device.txt
+
+clean:
+	rm -rf $(VENV) demo-build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
