@@ -47,6 +47,8 @@ class AllnetEdgeError(Exception):
 
 
 class UsageError(AllnetEdgeError):
+    """The command, a setting or a path is wrong."""
+
     exit_code = 2
 
 
@@ -62,7 +64,9 @@ class OutputDirError(UsageError):
     """An output folder that is not ours, in use by another process, or not writable."""
 
 
-class EnvironmentMismatch(AllnetEdgeError):
+class EnvironmentMismatch(AllnetEdgeError):  # noqa: N818 - a state, not a fault of the program
+    """This machine cannot do it."""
+
     exit_code = 3
 
 
@@ -79,26 +83,38 @@ class StorageError(EnvironmentMismatch):
 
 
 class ConversionError(AllnetEdgeError):
+    """A graph could not be converted or compiled."""
+
     exit_code = 4
 
 
-class GateFailed(AllnetEdgeError):
+class GateFailed(AllnetEdgeError):  # noqa: N818 - a verdict
+    """The compressed network is worse than the margin allows."""
+
     exit_code = 5
 
 
-class BenchmarkInvalid(AllnetEdgeError):
+class BenchmarkInvalid(AllnetEdgeError):  # noqa: N818 - a verdict
+    """The measurement cannot be trusted."""
+
     exit_code = 6
 
 
 class IntegrityError(AllnetEdgeError):
+    """A hash, a signature or a golden tensor differs."""
+
     exit_code = 7
 
 
-class GateInconclusive(AllnetEdgeError):
+class GateInconclusive(AllnetEdgeError):  # noqa: N818 - a verdict
+    """Too few cells to decide."""
+
     exit_code = 8
 
 
 class DataError(AllnetEdgeError):
+    """The input data cannot be used."""
+
     exit_code = 9
 
 

@@ -12,6 +12,7 @@ app = verb_app()
 
 @app.command()
 def train(
+    *,
     model: Annotated[str, typer.Option("--model", help="Network of the zoo, e.g. allnet.")],
     data: Annotated[Path, typer.Option("--data", help="Folder of the data set.")],
     out: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
@@ -55,8 +56,8 @@ def train(
     on with --resume, at the epoch where it stood. Research use only.
     """
     from allnet_edge.spec.base import parse
-    from allnet_edge.training.backend import choose_backend
     from allnet_edge.spec.training import TrainSettings
+    from allnet_edge.training.backend import choose_backend
 
     settings = parse(
         {
@@ -78,6 +79,8 @@ def train(
     console = Console(as_json=as_json, quiet=quiet)
     backend = choose_backend()
 
+    from pydantic import TypeAdapter
+
     from allnet_edge.artifacts.files import read_json, write_text
     from allnet_edge.data.choose import choose_labels, choose_split
     from allnet_edge.data.scan import load_index
@@ -91,7 +94,7 @@ def train(
         chosen = choose_split(index, split, seed=seed)
         console.say(chosen.why)
         trained = fit(settings, index, chosen, labels, out, resume=resume, progress=progress)
-    history = [Epoch.model_validate(row) for row in read_json(out / "history.json")]
+    history = TypeAdapter(list[Epoch]).validate_python(read_json(out / "history.json"))
     write_text(out / "history.svg", training_svg(history))
     metrics = read_json(out / "metrics.json")
     console.result(

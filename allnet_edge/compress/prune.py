@@ -3,6 +3,7 @@
 Zhu & Gupta 2017 (arXiv 1710.01878) for the schedule, Mishra et al. 2021 (arXiv 2104.08378) for 2:4.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def prune(
         ConversionError: A layer that should be 2:4 sparse is not.
     """
     tf_keras.utils.set_random_seed(seed)
-    steps = -(-len(paths) // batch_size) * settings.epochs
+    steps = math.ceil(len(paths) / batch_size) * settings.epochs
     wrapped = tf_keras.models.clone_model(
         model, clone_function=lambda layer: _wrap(layer, settings, steps)
     )
@@ -114,7 +115,11 @@ class _Watcher(tf_keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras s
         super().__init__()
         self._progress, self._title, self._batches = progress, title, batches
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+    def on_train_batch_end(
+        self,
+        batch: int,
+        logs: dict[str, float] | None = None,  # noqa: ARG002 - tf-keras passes it by name
+    ) -> None:
         self._progress(self._title, batch + 1, self._batches)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-Kernel = npt.NDArray[np.floating]
+Kernel = npt.NDArray[np.generic]
 
 
 def eligible_for_2_4(shape: tuple[int, ...]) -> bool:

@@ -1,5 +1,6 @@
 """Batches of images: holds file names and labels only; the two Kerases wrap it."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class ImageBatches:
 
     def __len__(self) -> int:
         """Number of batches; the last one may be smaller."""
-        return -(-len(self._order) // self._batch_size)
+        return math.ceil(len(self._order) / self._batch_size)
 
     def __getitem__(self, number: int) -> tuple[Pixels, Labels]:
         """Pixels float32 [b, size, size, 3] in 0..255 and labels float32 [b, 1]."""
@@ -67,5 +68,5 @@ def shuffled(count: int, seed: tuple[int, int]) -> npt.NDArray[np.int64]:
 
 def _dihedral(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """One of the eight symmetries of the square: cells have no up and no left."""
-    image = np.rot90(image, rng.integers(4))
+    image = np.rot90(image, int(rng.integers(4)))
     return image[:, ::-1] if rng.integers(2) else image

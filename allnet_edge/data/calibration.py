@@ -21,9 +21,7 @@ def select(split: Split, index: SampleIndex, images: int, seed: int) -> tuple[Sa
     rng = np.random.default_rng(seed)
     chosen: list[Sample] = []
     # The smallest class first, so that what it cannot give goes to the others.
-    groups = sorted(
-        ([s for s in samples if s.label == label] for label in labels), key=lambda group: len(group)
-    )
+    groups = sorted(([s for s in samples if s.label == label] for label in labels), key=len)
     for position, group in enumerate(groups):
         share = (images - len(chosen)) // (len(groups) - position)
         picked = rng.permutation(len(group))[:share]
@@ -41,7 +39,7 @@ def read_pinned(path: Path, split: Split, index: SampleIndex) -> tuple[Sample, .
     """
     raw = read_json(path)
     try:
-        hashes = [str(row["sha256"]) for row in raw["images"]]  # type: ignore[index,call-overload]
+        hashes = [str(row["sha256"]) for row in raw["images"]]  # type: ignore[index]
     except (KeyError, TypeError) as error:
         raise IntegrityError("this is no calibration list", where=path) from error
     by_hash = {sample.sha256: sample for sample in index.samples}

@@ -53,7 +53,7 @@ def estimate(cells: Cells, scores: Scores, *, resamples: int = 2000, seed: int =
         intervals.append(Interval(max(0.0, area - half), min(1.0, area + half)))
         method = INDEPENDENT
     else:
-        intervals = _clustered(cells, scores, right, groups, resamples, seed)
+        intervals = _clustered(cells, scores, right, groups, resamples=resamples, seed=seed)
         method = CLUSTERED
     accuracy, sensitivity, specificity, area_under = (
         Estimate(value, interval) for value, interval in zip([*values, auc], intervals, strict=True)
@@ -66,6 +66,7 @@ def _clustered(
     scores: Scores,
     right: npt.NDArray[np.bool_],
     groups: tuple[npt.NDArray[np.bool_], ...],
+    *,
     resamples: int,
     seed: int,
 ) -> list[Interval]:

@@ -46,7 +46,7 @@ def build(keras: ModuleType, spec: NetworkSpec) -> KerasModel:
     side = min(taps[name].shape[1] for name, _ in _TOPS)
     tops = [_crop_pool(keras, taps[name], side, f"top_{tower}") for name, tower in _TOPS]
     branches = [
-        _branch(keras, taps[name], pool, side, f"tap{depth}_{tower}", spec.width)
+        _branch(keras, taps[name], f"tap{depth}_{tower}", pool=pool, side=side, width=spec.width)
         for depth, pool, group in ((1, 4, _SHALLOW), (2, 2, _DEEP))
         for name, tower in group
     ]
@@ -72,7 +72,9 @@ def _crop_pool(keras: ModuleType, x: Tensor, side: int, name: str) -> Tensor:
     return out
 
 
-def _branch(keras: ModuleType, x: Tensor, pool: int, side: int, name: str, width: float) -> Tensor:
+def _branch(
+    keras: ModuleType, x: Tensor, name: str, *, pool: int, side: int, width: float
+) -> Tensor:
     """Max pool, 1x1 convolution, and a valid convolution whose kernel fits the map to ``side``."""
     x = keras.layers.MaxPooling2D(pool, name=f"{name}_pool")(x)
     x = conv_relu(keras, x, scaled(256, width), 1, f"{name}_reduce")

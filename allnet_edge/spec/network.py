@@ -58,8 +58,10 @@ class NetworkSpec(Frozen):
 
     @property
     def input_size(self) -> int:
+        """Side of the square input in pixels."""
         return self.preprocess.size
 
     @property
     def units(self) -> int:
+        """Outputs: 1 for two classes, else one a class."""
         return 1 if len(self.classes) == 2 else len(self.classes)

@@ -44,7 +44,7 @@ class PruneSpec(Frozen):
                 f"--prune does not know '{text}'",
                 fix="give none, 2:4 or unstructured=S with 0 < S < 1, e.g. unstructured=0.5",
             )
-        changed: dict[str, object] = {"kind": text.split("=")[0]}
+        changed: dict[str, object] = {"kind": text.partition("=")[0]}
         if match["sparsity"]:
             changed["sparsity"] = float(match["sparsity"])
         return (base or cls()).model_copy(update=changed)

@@ -38,7 +38,7 @@ def choose_backend() -> str:
     if wanted not in installed:
         raise MissingDependencyError(
             f"KERAS_BACKEND is '{wanted}', which is not installed",
-            fix=f"install it, or set KERAS_BACKEND to one of: {', '.join(installed) or 'none here'}",
+            fix=f"install it, or set KERAS_BACKEND to one of: {', '.join(installed) or '(none)'}",
         )
     return wanted
 

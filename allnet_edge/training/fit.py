@@ -24,10 +24,10 @@ from allnet_edge.models.storage.float_model import FloatModel, TrainingRecord
 from allnet_edge.models.storage.weights import arrays_of
 from allnet_edge.progress import Progress, silent
 from allnet_edge.spec.network import NetworkSpec, Preprocess
+from allnet_edge.spec.training import TrainSettings
 from allnet_edge.training.backend import make_deterministic
 from allnet_edge.training.checkpoint import Epoch, Progressed, load_state, save_state
 from allnet_edge.training.loader import KerasBatches
-from allnet_edge.spec.training import TrainSettings
 from allnet_edge.training.standardise import fit_standardisation
 
 _LAST, _BEST = "checkpoint.safetensors", "best.safetensors"
@@ -69,7 +69,8 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     log = _log_to(out / "train.log")
     try:
-        return _Run(settings, index, split, labels, out, log, progress).go(resume)
+        run = _Run(settings, index, split, labels, out=out, log=log, progress=progress)
+        return run.go(resume=resume)
     finally:
         for handler in list(log.handlers):
             handler.close()
@@ -83,6 +84,7 @@ class _Run:
         index: SampleIndex,
         split: Split,
         labels: LabelMap,
+        *,
         out: Path,
         log: logging.Logger,
         progress: Progress,
@@ -99,18 +101,18 @@ class _Run:
             [self.labels.index[sample.label] for sample in samples],
         )
 
-    def go(self, resume: bool) -> FloatModel:
+    def go(self, *, resume: bool) -> FloatModel:
         spec = self._spec()
         identity = self._identity(spec)
         keras.utils.set_random_seed(self.settings.seed)
         make_deterministic()
-        model = models.build(keras, spec)
+        model: keras.Model = models.build(keras, spec)
         model.compile(
             optimizer=keras.optimizers.Adam(self._learning_rate()),
             loss="binary_crossentropy" if spec.units == 1 else "sparse_categorical_crossentropy",
             metrics=["accuracy"],
         )
-        done = self._restore(model, identity, resume)
+        done = self._restore(model, identity, resume=resume)
         while len(done.history) < self.settings.epochs:
             done = self._epoch(model, spec, done)
             save_state(self.out / _LAST, model, done, identity)
@@ -136,7 +138,7 @@ class _Run:
     def _learning_rate(self) -> float | keras.optimizers.schedules.LearningRateSchedule:
         if self.settings.schedule == "constant":
             return self.settings.learning_rate
-        steps = -(-len(self.train.paths) // self.settings.batch_size) * self.settings.epochs
+        steps = math.ceil(len(self.train.paths) / self.settings.batch_size) * self.settings.epochs
         return keras.optimizers.schedules.CosineDecay(self.settings.learning_rate, steps)
 
     def _identity(self, spec: NetworkSpec) -> str:
@@ -146,7 +148,7 @@ class _Run:
         known = [told, spec.model_dump(mode="json"), self.split_sha256, self.labels.to_json()]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
-    def _restore(self, model: keras.Model, identity: str, resume: bool) -> Progressed:
+    def _restore(self, model: keras.Model, identity: str, *, resume: bool) -> Progressed:
         path = self.out / _LAST
         if not path.exists():
             return Progressed((), 0)
@@ -253,7 +255,11 @@ class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships n
         super().__init__()
         self._progress, self._title, self._batches = progress, title, batches
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+    def on_train_batch_end(
+        self,
+        batch: int,
+        logs: dict[str, float] | None = None,  # noqa: ARG002 - Keras passes it by name
+    ) -> None:
         self._progress(self._title, batch + 1, self._batches)
 
 

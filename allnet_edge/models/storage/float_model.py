@@ -4,10 +4,10 @@ import hashlib
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
@@ -21,7 +21,7 @@ from allnet_edge.spec.base import Frozen
 from allnet_edge.spec.network import NetworkSpec
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 
 class TrainingRecord(Frozen):
@@ -36,8 +36,8 @@ class TrainingRecord(Frozen):
 
     how: str
     parents: tuple[str, ...] = ()
-    settings: dict[str, str | int | float | bool | None] = {}
-    versions: dict[str, str] = {}
+    settings: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
 
 
 class FloatModel(Frozen):
@@ -137,7 +137,7 @@ def load(folder: Path) -> tuple[FloatModel, Arrays]:
 
 def dump(arrays: Arrays) -> bytes:
     """Weights as the bytes of a safetensors file."""
-    return dump_arrays({name: np.ascontiguousarray(value) for name, value in arrays.items()})
+    return bytes(dump_arrays({name: np.ascontiguousarray(value) for name, value in arrays.items()}))
 
 
 def undump(data: bytes, *, where: object) -> Arrays:

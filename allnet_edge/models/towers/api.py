@@ -11,35 +11,61 @@ class Tensor(Protocol):
     """A symbolic tensor, NHWC."""
 
     @property
-    def shape(self) -> Sequence[int]: ...
+    def shape(self) -> Sequence[int]:
+        """Sides; the batch is None."""
+        ...
 
 
 class Variable(Protocol):
     """A weight of a layer."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """``kernel`` in Keras 3, ``conv1/kernel:0`` in tf-keras."""
+        ...
+
     @property
-    def shape(self) -> Sequence[int]: ...
-    def numpy(self) -> npt.NDArray[np.generic]: ...
-    def assign(self, value: npt.NDArray[np.generic]) -> object: ...
+    def shape(self) -> Sequence[int]:
+        """Sides."""
+        ...
+
+    def numpy(self) -> npt.NDArray[np.generic]:
+        """The values."""
+        ...
+
+    def assign(self, value: npt.NDArray[np.generic]) -> object:
+        """Replace the values by others of the same shape."""
+        ...
 
 
 class Layer(Protocol):
     """A named layer."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Unique in its model."""
+        ...
+
     @property
-    def weights(self) -> Sequence[Variable]: ...
+    def weights(self) -> Sequence[Variable]:
+        """Trained and moving ones, in the layer's own order."""
+        ...
 
 
 class KerasModel(Protocol):
     """A functional model."""
 
     @property
-    def layers(self) -> Sequence[Layer]: ...
-    def __call__(self, inputs: object, training: bool = ...) -> Tensor: ...
+    def layers(self) -> Sequence[Layer]:
+        """In the model's own order, which both Kerases share."""
+        ...
+
+    def __call__(self, inputs: object, training: bool = ...) -> Tensor:
+        """Apply it to pixels [n, size, size, 3] in 0..255."""
+        ...
+
     def predict(
         self, x: object, batch_size: int | None = ..., verbose: int = ...
-    ) -> npt.NDArray[np.float32]: ...
+    ) -> npt.NDArray[np.float32]:
+        """Probabilities of arrays or of a data set, batch by batch."""
+        ...

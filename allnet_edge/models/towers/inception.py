@@ -26,6 +26,7 @@ class _Builder:
         channels: int,
         kernel: _Kernel,
         name: str,
+        *,
         stride: int = 1,
         padding: str = "same",
     ) -> Tensor:
