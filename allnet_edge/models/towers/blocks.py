@@ -35,8 +35,10 @@ def classifier(keras: ModuleType, spec: NetworkSpec, pixels: Tensor, x: Tensor) 
     return model
 
 
-def conv_relu(keras: ModuleType, x: Tensor, channels: int, kernel: int, name: str) -> Tensor:
-    """Valid convolution with bias, then ReLU; ``<name>`` and ``<name>_relu``."""
-    x = keras.layers.Conv2D(channels, kernel, name=name)(x)
+def conv_relu(
+    keras: ModuleType, x: Tensor, channels: int, kernel: int, name: str, *, padding: str = "valid"
+) -> Tensor:
+    """Convolution with bias, then ReLU; ``<name>`` and ``<name>_relu``."""
+    x = keras.layers.Conv2D(channels, kernel, padding=padding, name=name)(x)
     out: Tensor = keras.layers.Activation("relu", name=f"{name}_relu")(x)
     return out
