@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import random
 
 from allnet_edge.errors import MissingDependencyError, UsageError
 
@@ -43,8 +44,24 @@ def choose_backend() -> str:
     return wanted
 
 
-def make_deterministic() -> None:
-    """Ask the engine for the same result in every run; JAX on one device gives it unasked."""
-    if os.environ.get("KERAS_BACKEND") == "tensorflow":
+def make_deterministic(engine: str, seed: int) -> None:
+    """Fix the initial weights, and ask the engine for the same result in every run.
+
+    Keras draws the seed of every layer from Python's generator. Its own ``set_random_seed`` would
+    do too, but imports TensorFlow whichever engine is chosen: seconds and hundreds of megabytes.
+
+    Args:
+        engine: ``tensorflow``, ``jax`` (on one device deterministic unasked) or ``torch``.
+    """
+    random.seed(seed)
+    if engine == "tensorflow":
         tensorflow = importlib.import_module("tensorflow")
+        tensorflow.random.set_seed(seed)
         tensorflow.config.experimental.enable_op_determinism()
+    elif engine == "torch":
+        importlib.import_module("torch").manual_seed(seed)
+
+
+def engine_version(engine: str) -> str:
+    """The engine's version, however its package is called (``tensorflow-cpu``...)."""
+    return str(importlib.import_module(engine).__version__)

@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import keras
@@ -25,7 +24,7 @@ from allnet_edge.models.storage.weights import arrays_of
 from allnet_edge.progress import Progress, silent
 from allnet_edge.spec.network import NetworkSpec, Preprocess
 from allnet_edge.spec.training import TrainSettings
-from allnet_edge.training.backend import make_deterministic
+from allnet_edge.training.backend import engine_version, make_deterministic
 from allnet_edge.training.checkpoint import Epoch, Progressed, load_state, save_state
 from allnet_edge.training.loader import KerasBatches
 from allnet_edge.training.standardise import fit_standardisation
@@ -104,8 +103,7 @@ class _Run:
     def go(self, *, resume: bool) -> FloatModel:
         spec = self._spec()
         identity = self._identity(spec)
-        keras.utils.set_random_seed(self.settings.seed)
-        make_deterministic()
+        make_deterministic(keras.backend.backend(), self.settings.seed)
         model: keras.Model = models.build(keras, spec)
         model.compile(
             optimizer=keras.optimizers.Adam(self._learning_rate()),
@@ -181,14 +179,15 @@ class _Run:
             KerasBatches(batches), epochs=1, shuffle=False, verbose=0, callbacks=[watcher]
         )
         loss, accuracy = (float(fitted.history[name][0]) for name in ("loss", "accuracy"))
-        if not math.isfinite(loss):
+        val_loss, val_accuracy = self._validate(model, spec)
+        # The last step of an epoch shows in the validation only.
+        if not (math.isfinite(loss) and math.isfinite(val_loss)):
             raise DataError(
-                f"the loss became {loss} in epoch {number}; "
+                f"the loss became {loss} (validation {val_loss}) in epoch {number}; "
                 f"the checkpoint of epoch {number - 1} is kept",
                 where=self.out,
                 fix="train again with a smaller --learning-rate",
             )
-        val_loss, val_accuracy = self._validate(model, spec)
         epoch = Epoch(
             epoch=number,
             loss=loss,
@@ -230,7 +229,7 @@ class _Run:
             },
         )
         write_bytes(self.out / "split.json", self.split.model_dump_json(indent=1).encode())
-        settings = self.settings.model_dump(mode="json")
+        settings, engine = self.settings.model_dump(mode="json"), keras.backend.backend()
         return float_model.save(
             self.out,
             float_model.undump((self.out / _BEST).read_bytes(), where=self.out / _BEST),
@@ -240,10 +239,7 @@ class _Run:
             record=TrainingRecord(
                 how="train",
                 settings={**settings, "best_epoch": done.best_epoch},
-                versions={
-                    "keras": version("keras"),
-                    keras.backend.backend(): version(keras.backend.backend()),
-                },
+                versions={"keras": keras.__version__, engine: engine_version(engine)},
             ),
         )
 
