@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import keras
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as dump_arrays
 
 from allnet_edge.artifacts.files import write_bytes
@@ -53,22 +53,32 @@ def load_state(path: Path, model: keras.Model, identity: str) -> Progressed:
     """
     try:
         with safe_open(path, framework="np") as stored:
-            meta = stored.metadata()
+            meta = stored.metadata() or {}
             arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except Exception as error:
-        raise IntegrityError(
-            f"the checkpoint cannot be read: {error}", where=path, fix="train without --resume"
-        ) from error
-    if meta["identity"] != identity:
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+    if meta.get("identity") != identity:
         raise UsageError(
             "this folder holds a run with other settings or other data",
             where=path.parent,
             fix="repeat the command of the first run, or choose another output folder",
         )
     model.optimizer.build(model.trainable_variables)
-    for name, variable in _variables(model).items():
+    variables = _variables(model)
+    if arrays.keys() != variables.keys():
+        odd = min(arrays.keys() ^ variables.keys())
+        raise _unreadable(path, f"'{odd}' is not in both; another version of Keras wrote it")
+    for name, variable in variables.items():
         variable.assign(arrays[name])
     return Progressed(tuple(json.loads(meta["history"])), int(meta["best_epoch"]))
+
+
+def _unreadable(path: Path, why: object) -> IntegrityError:
+    return IntegrityError(
+        f"the checkpoint cannot be read: {why}",
+        where=path,
+        fix="remove it to train from the start, or choose another output folder",
+    )
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
