@@ -81,6 +81,7 @@ def train(
 
     from pydantic import TypeAdapter
 
+    from allnet_edge.artifacts.builddir import BuildDir
     from allnet_edge.artifacts.files import read_json, write_text
     from allnet_edge.data.choose import choose_labels, choose_split
     from allnet_edge.data.scan import load_index
@@ -93,7 +94,8 @@ def train(
         labels = choose_labels(index, positive.split(",") if positive else None)
         chosen = choose_split(index, split, seed=seed)
         console.say(chosen.why)
-        trained = fit(settings, index, chosen, labels, out, resume=resume, progress=progress)
+        with BuildDir.open(out):
+            trained = fit(settings, index, chosen, labels, out, resume=resume, progress=progress)
     history = TypeAdapter(list[Epoch]).validate_python(read_json(out / "history.json"))
     write_text(out / "history.svg", training_svg(history))
     metrics = read_json(out / "metrics.json")
