@@ -7,11 +7,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
 from allnet_edge.compress.sparsity import eligible_for_2_4, share_of_valid_blocks, sparsity
-from allnet_edge.data.batches import ImageBatches, Labels, Pixels, shuffled
+from allnet_edge.data.batches import ImageBatches, Labels, shuffled
 from allnet_edge.errors import ConversionError
 from allnet_edge.models.storage.weights import Arrays, arrays_of
 from allnet_edge.models.towers.api import KerasModel, Layer
@@ -34,7 +35,7 @@ def prune(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Arrays:
-    """Zero weights by magnitude and fine-tune the rest.
+    """Zero weights by magnitude and fine-tune the rest towards the network's own former answers.
 
     Args:
         model: Trained tf-keras network; it is left as it was.
@@ -53,9 +54,14 @@ def prune(
     )
     _copy_weights(model, wrapped)
     wrapped.compile(
-        optimizer=tf_keras.optimizers.Adam(settings.learning_rate),
-        loss="binary_crossentropy" if spec.units == 1 else "sparse_categorical_crossentropy",
+        optimizer=tf_keras.optimizers.Adam(
+            tf_keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+        ),
+        loss="binary_crossentropy" if spec.units == 1 else "categorical_crossentropy",
     )
+    masks = _PRUNING.UpdatePruningStep()
+    masks.set_model(wrapped)
+    masks.on_train_begin()
     for epoch in range(1, settings.epochs + 1):
         batches = ImageBatches(
             paths,
@@ -66,17 +72,14 @@ def prune(
             augment="dihedral",
             seed=(seed, epoch),
         )
-        title = f"fine-tuning epoch {epoch}/{settings.epochs}"
-        wrapped.fit(
-            _Sequence(batches),
-            epochs=1,
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                _PRUNING.UpdatePruningStep(),
-                _Watcher(progress, title, len(batches)),
-            ],
-        )
+        for number in range(len(batches)):
+            pixels, truth = batches[number]
+            answers = model.predict_on_batch(pixels)
+            targets = settings.distil * answers + (1 - settings.distil) * _one_hot(truth, spec)
+            masks.on_train_batch_begin(number)
+            wrapped.train_on_batch(pixels, targets)
+            progress(f"fine-tuning epoch {epoch}/{settings.epochs}", number + 1, len(batches))
+        masks.on_epoch_end(epoch)
     arrays = arrays_of(_PRUNING.strip_pruning(wrapped))
     if settings.kind == "2:4":
         _require_2_4(arrays)
@@ -95,32 +98,11 @@ def report(arrays: Arrays) -> dict[str, dict[str, float | None]]:
     }
 
 
-class _Sequence(tf_keras.utils.Sequence):  # type: ignore[misc]  # tf_keras ships no types
-    """Hands ``ImageBatches`` to tf-keras."""
-
-    def __init__(self, batches: ImageBatches) -> None:
-        self._batches = batches
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, number: int) -> tuple[Pixels, Labels]:
-        return self._batches[number]
-
-
-class _Watcher(tf_keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras ships no types
-    """Passes tf-keras' batches on as progress."""
-
-    def __init__(self, progress: Progress, title: str, batches: int) -> None:
-        super().__init__()
-        self._progress, self._title, self._batches = progress, title, batches
-
-    def on_train_batch_end(
-        self,
-        batch: int,
-        logs: dict[str, float] | None = None,  # noqa: ARG002 - tf-keras passes it by name
-    ) -> None:
-        self._progress(self._title, batch + 1, self._batches)
+def _one_hot(labels: Labels, spec: NetworkSpec) -> Labels:
+    """Targets of the network's shape: [n, 1] for a sigmoid, [n, classes] for a softmax."""
+    if spec.units == 1:
+        return labels
+    return np.eye(spec.units, dtype=np.float32)[labels[:, 0].astype(np.int64)]
 
 
 def _wrap(layer: tf_keras.layers.Layer, settings: PruneSpec, steps: int) -> Layer:

@@ -32,16 +32,26 @@ class Form:
     file: str
 
     def path(self, stages: Mapping[str, Path]) -> Path:
+        """Where the file lies, given the folder of each stage."""
         return stages[self.stage] / self.file
 
 
-_FORMS = (
+_EXPORTED = (
     Form("onnx-fp32", "onnx", "keras", "onnx", "fp32", "onnx", "export", "model.fp32.onnx"),
+    Form(
+        "litert-fp32", "tflite", "keras", "litert", "fp32", "tflite", "export",
+        "model.fp32.tflite",
+    ),
+)  # fmt: skip
+_DERIVED = (
     Form("onnx-fp16", "fp16", "onnx-fp32", "onnx", "fp16", "onnx", "half", "model.fp16.onnx"),
     Form("onnx-int8", "int8", "onnx-fp32", "onnx", "int8", "onnx", "quantize", "model.int8.onnx"),
-    Form("litert-fp32", "tflite", "keras", "litert", "fp32", "tflite", "export", "model.fp32.tflite"),
-    Form("litert-int8", "int8", "litert-fp32", "litert", "int8", "tflite", "quantize", "model.int8.tflite"),
+    Form(
+        "litert-int8", "int8", "litert-fp32", "litert", "int8", "tflite", "quantize",
+        "model.int8.tflite",
+    ),
 )  # fmt: skip
+_FORMS = (*_EXPORTED, *_DERIVED)
 
 
 def forms(recipe: Recipe, target: Target) -> tuple[Form, ...]:
@@ -52,4 +62,4 @@ def forms(recipe: Recipe, target: Target) -> tuple[Form, ...]:
 
 def exported(target: Target) -> tuple[Format, ...]:
     """The float graphs that everything else is made from."""
-    return tuple(dict.fromkeys(f.format for f in _FORMS if f.format in target.formats))
+    return tuple(dict.fromkeys(f.format for f in _EXPORTED if f.format in target.formats))

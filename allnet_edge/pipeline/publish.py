@@ -63,7 +63,7 @@ def publish(build: BuildDir, plan: Plan) -> Published:
     # The log of what was measured differs between runs; the bundle depends on its content alone.
     key = sha256_bytes(canonical_json({name: row["files"] for name, row in lineage.items()}))
     if not is_bundle_of(bundle, key):
-        _write_bundle(bundle, plan, stages, gate, choice, key)
+        _write_bundle(bundle, plan, stages=stages, gate=gate, choice=choice, key=key)
     return Published(bundle, choice.chosen)
 
 
@@ -86,6 +86,7 @@ def _write_manifest(plan: Plan, lineage: dict[str, dict[str, object]]) -> None:
 def _write_bundle(
     destination: Path,
     plan: Plan,
+    *,
     stages: dict[str, Path],
     gate: GateReport,
     choice: Choice,
@@ -97,8 +98,7 @@ def _write_bundle(
     kept = [made[name] for name in choice.order]
     thresholds = json.loads((stages["gate"] / "thresholds.json").read_bytes())
     contents: dict[str, Path | bytes] = {
-        f"model/{form.file}": form.path(stages) for form in kept
-    } | {
+        **{f"model/{form.file}": form.path(stages) for form in kept},
         "reports/gate.json": stages["gate"] / "gate.json",
         "reports/flips.csv": stages["gate"] / "flips.csv",
         "reports/bench.json": stages["benchmark"] / "bench.json",

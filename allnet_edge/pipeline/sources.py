@@ -34,6 +34,7 @@ class Sources:
 
     @property
     def split_path(self) -> Path:
+        """The split file that counts."""
         return self.split or self.run / "split.json"
 
     def model(self) -> FloatModel:

@@ -23,13 +23,17 @@ class PruneSpec(Frozen):
             sparse tensor cores skip; ``unstructured`` zeroes the smallest weights of a layer.
         sparsity: Share of zeros, for ``unstructured``.
         epochs: Fine-tuning epochs on the training part.
-        learning_rate: Of Adam while fine-tuning.
+        learning_rate: Of Adam while fine-tuning, falling to zero by a cosine.
+        distil: Share of the float network's probability in the target that is fine-tuned towards
+            (Hinton et al. 2015, arXiv 1503.02531); the rest is the true label. The gate compares
+            with the float network, so its answers are what should be kept.
     """
 
     kind: Literal["none", "2:4", "unstructured"] = "none"
     sparsity: float = Field(default=0.5, gt=0, lt=1)
     epochs: int = Field(default=2, ge=1, le=1000)
     learning_rate: float = Field(default=1e-4, gt=0, le=1)
+    distil: float = Field(default=1.0, ge=0, le=1)
 
     @classmethod
     def parse(cls, text: str, base: "PruneSpec | None" = None) -> "PruneSpec":

@@ -69,3 +69,7 @@ class KerasModel(Protocol):
     ) -> npt.NDArray[np.float32]:
         """Probabilities of arrays or of a data set, batch by batch."""
         ...
+
+    def predict_on_batch(self, x: object) -> npt.NDArray[np.float32]:
+        """Probabilities of one batch."""
+        ...

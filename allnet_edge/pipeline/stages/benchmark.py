@@ -35,7 +35,14 @@ def run(work: Work) -> None:
     measured: list[tuple[BenchRow, LatencyRun]] = []
     lines: list[str] = []
     for form in forms(work.recipe, work.target):
-        row, inference, whole = _measure(work, form, images, paths, preprocess, verdicts[form.id])
+        row, inference, whole = _measure(
+            work,
+            form,
+            images=images,
+            paths=paths,
+            preprocess=preprocess,
+            verdict=verdicts[form.id],
+        )
         measured.append((row, inference))
         for span, samples in (("inference", inference), ("end_to_end", whole)):
             values = ", ".join(f"{value:.4f}" for value in samples.samples_ms)
@@ -50,6 +57,7 @@ def run(work: Work) -> None:
 def _measure(
     work: Work,
     form: Form,
+    *,
     images: npt.NDArray[np.uint8],
     paths: Sequence[Path],
     preprocess: Preprocess,

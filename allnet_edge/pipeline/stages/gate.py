@@ -19,7 +19,7 @@ from allnet_edge.measure.thresholds import transfer_threshold
 from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.candidates import forms
 from allnet_edge.pipeline.stage import Work
-from allnet_edge.pipeline.stages.scoring import Judged, Probabilities, Reference, score
+from allnet_edge.pipeline.stages.scoring import Judged, Probabilities, Reference, save_arrays, score
 
 PRUNED = "keras-pruned"
 
@@ -86,7 +86,7 @@ def run(work: Work) -> None:
     write_json(work.folder / "gate.json", report.model_dump(mode="json"))
     write_json(work.folder / "thresholds.json", _thresholds(answers, thresholds))
     write_json(work.folder / "rungs.json", _rungs(work, reference, answers))
-    np.savez(work.folder / "scores.npz", **{name: a.test for name, a in answers.items()})
+    save_arrays(work.folder / "scores.npz", {name: a.test for name, a in answers.items()})
     write_text(work.folder / "flips.csv", _flips_csv(test.cells, before, answers, thresholds))
 
 
@@ -95,7 +95,7 @@ def _require_unseen(work: Work, cells: Cells, *, leaking: bool) -> None:
         return
     index, _ = work.sources.load()
     listed = read_json(work.stages["quantize"] / "calibration.json")
-    hashes = {row["sha256"] for row in listed["images"]}  # type: ignore[index,call-overload]
+    hashes = {row["sha256"] for row in listed["images"]}  # type: ignore[index]
     known = [s.patient for s in index.samples if s.sha256 in hashes and s.patient is not None]
     require_unseen(
         cells, used_for="calibration", sha256s=hashes, patients=() if leaking else set(known)

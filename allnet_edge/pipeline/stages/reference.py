@@ -1,22 +1,27 @@
 """The float network's answers, frozen: what every candidate is compared with."""
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 import tf_keras
 
 from allnet_edge.artifacts.files import write_json
+from allnet_edge.measure.cells import Cells
 from allnet_edge.measure.metrics import confusion
 from allnet_edge.measure.thresholds import fit_threshold
 from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.stage import Work
-from allnet_edge.pipeline.stages.scoring import Judged, score
+from allnet_edge.pipeline.stages.scoring import Judged, Probabilities, save_arrays, score
 
 
 def run(work: Work) -> None:
     """Write ``reference.npz``: per part the ids, hashes, labels and probabilities, and the
-    threshold, fitted on validation cells."""
+    threshold, fitted on validation cells.
+    """
     model, network = float_model.instantiate(tf_keras, work.sources.run)
     index, split = work.sources.load(work.progress)
-    arrays: dict[str, np.ndarray] = {}
+    answers: dict[str, _Answers] = {}
     for part in ("validation", "test"):
         judged = Judged.of(part, index, split, model)
         scores = score(
@@ -26,20 +31,30 @@ def run(work: Work) -> None:
             f"Keras on {part} cells",
             work.progress,
         )
+        answers[part] = _Answers(judged.cells, scores)
+    fitted = answers["validation"]
+    threshold = fit_threshold(fitted.cells.labels, fitted.scores)
+    arrays: dict[str, npt.NDArray[np.generic]] = {"threshold": np.array(threshold)}
+    for part, answer in answers.items():
         arrays |= {
-            f"{part}_ids": np.array(judged.cells.ids),
-            f"{part}_sha256": np.array(judged.cells.sha256s),
-            f"{part}_labels": judged.cells.labels,
-            f"{part}_scores": scores,
+            f"{part}_ids": np.array(answer.cells.ids),
+            f"{part}_sha256": np.array(answer.cells.sha256s),
+            f"{part}_labels": answer.cells.labels,
+            f"{part}_scores": answer.scores,
         }
-    threshold = fit_threshold(arrays["validation_labels"], arrays["validation_scores"])
-    np.savez(work.folder / "reference.npz", threshold=np.array(threshold), **arrays)
+    save_arrays(work.folder / "reference.npz", arrays)
     counts = {
-        part: confusion(arrays[f"{part}_labels"], arrays[f"{part}_scores"], threshold).to_json()
-        for part in ("validation", "test")
+        part: confusion(answer.cells.labels, answer.scores, threshold).to_json()
+        for part, answer in answers.items()
     }
     write_json(
         work.folder / "reference.json",
         {"threshold": threshold, "fitted_on": "validation", "confusion": counts},
     )
     work.log.info("threshold %.4f, %s", threshold, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    cells: Cells
+    scores: Probabilities

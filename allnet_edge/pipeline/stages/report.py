@@ -107,11 +107,19 @@ class _Gatherer:
         return Scores(self.reference.test, self.reference.threshold)
 
     def _ladder(self) -> tuple[doc.Rung, ...]:
-        rungs = [self._rung("keras", "keras", "keras", "fp32", self._float_scores())]
+        reference = doc.Rung(
+            id="keras", rung="keras", engine="keras", precision="fp32", n=len(self.test.cells)
+        )
+        rungs = [self._scored(reference, self._float_scores())]
         if PRUNED in self.scores:
-            scores = self._scores_of(PRUNED)
-            why = "a step of the ladder, not a candidate"
-            rungs.append(self._rung(PRUNED, "pruned", "keras", "fp32", scores, why=why))
+            step = reference.model_copy(
+                update={
+                    "id": PRUNED,
+                    "rung": "pruned",
+                    "why": "a step of the ladder, not a candidate",
+                }
+            )
+            rungs.append(self._scored(step, self._scores_of(PRUNED)))
         rungs += [self._candidate(form) for form in forms(self.work.recipe, self.work.target)]
         return tuple(rungs)
 
@@ -124,41 +132,29 @@ class _Gatherer:
 
     def _candidate(self, form: Form) -> doc.Rung:
         verdict = next(c for c in self.gate.candidates if c.id == form.id)
-        rung = self._rung(
-            form.id,
-            form.rung,
-            form.engine,
-            form.precision,
-            self._scores_of(form.id),
+        rung = doc.Rung(
+            id=form.id,
+            rung=form.rung,
+            engine=form.engine,
+            precision=form.precision,
+            n=len(self.test.cells),
+            verdict=verdict.verdict,
+            checks=verdict.checks,
+            flips=verdict.flips,
+            chosen=form.id == self.choice.chosen,
             why=self.choice.why[form.id],
         )
-        judged = {
-            "verdict": verdict.verdict,
-            "checks": verdict.checks,
-            "flips": verdict.flips,
-            "chosen": form.id == self.choice.chosen,
-        }
-        return rung.model_copy(update=judged)
+        return self._scored(rung, self._scores_of(form.id))
 
-    def _rung(
-        self,
-        name: str,
-        rung: str,
-        engine: str,
-        precision: str,
-        scores: Scores | None,
-        why: str = "",
-    ) -> doc.Rung:
+    def _scored(self, base: doc.Rung, scores: Scores | None) -> doc.Rung:
+        """The rung with its figures; as it is where the network gave no usable scores."""
         cells: Cells = self.test.cells
-        base = doc.Rung(
-            id=name, rung=rung, engine=engine, precision=precision, n=len(cells), why=why
-        )
         if scores is None:
             return base
         found = estimate(cells, scores)
         counts = confusion(cells.labels, scores.scores, scores.threshold)
         curve = roc_curve(cells.labels, scores.scores)
-        difference = self.rungs.get(name, {}).get("max_abs_difference")
+        difference = self.rungs.get(base.id, {}).get("max_abs_difference")
         parts = {
             metric: doc.Estimate(
                 value=value.value, lower=value.interval.lower, upper=value.interval.upper
@@ -297,7 +293,7 @@ def _mapping(path: Path) -> dict[str, dict[str, object]]:
 
 def _rows(path: Path, key: str) -> list[dict[str, object]]:
     content = read_json(path)
-    rows: list[dict[str, object]] = content[key]  # type: ignore[index,call-overload]
+    rows: list[dict[str, object]] = content[key]  # type: ignore[index]
     return rows
 
 

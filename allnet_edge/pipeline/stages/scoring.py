@@ -1,6 +1,6 @@
 """Probabilities of a network on cells, the same way for the reference and every candidate."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Judged:
 
     @classmethod
     def of(cls, part: str, index: SampleIndex, split: Split, model: FloatModel) -> "Judged":
+        """The cells of ``part``; raises DataError for a class that the network does not know."""
         samples: tuple[Sample, ...] = split.samples(part, index)
         return cls(cells_of(samples, model), tuple(index.path(sample) for sample in samples))
 
@@ -46,6 +47,11 @@ def score(
         done += len(batch)
         progress(what, done, len(paths))
     return np.concatenate(found)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    """Write an .npz whose bytes depend on the arrays alone."""
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # the stub takes a name for allow_pickle
 
 
 @dataclass(frozen=True, slots=True)
