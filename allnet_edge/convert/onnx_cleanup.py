@@ -1,8 +1,10 @@
 """What tf2onnx leaves behind, removed by passes that do not change a result.
 
-Each pass takes the graph as it is and tells whether it changed anything.
+Each pass works on a graph with static shapes, in place; what it does not recognise it leaves alone.
 """
 
+import itertools
+import re
 from collections import Counter
 
 import numpy as np
@@ -10,13 +12,14 @@ import onnx
 from onnx import numpy_helper
 
 _NHWC = [0, 2, 3, 1]
+_COUNTER = re.compile(r"__\d+")
 
 
 def clean(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy without no-op reshapes, leftover transposes and unfolded batch norms.
 
-    The text that carries counters of the exporting process goes too, so that the same network
-    gives the same bytes.
+    Names and texts that depend on the exporting process go too, so that the same network gives the
+    same bytes.
     """
     model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     graph = model.graph
@@ -24,6 +27,7 @@ def clean(model: onnx.ModelProto) -> onnx.ModelProto:
     _drop_flatten_transposes(graph)
     _fold_batch_norms(graph)
     _drop_unused_initializers(graph)
+    _name_by_place(graph)
     model.doc_string = ""
     graph.doc_string = ""
     graph.name = "allnet-edge"
@@ -38,11 +42,13 @@ def count_transposes(model: onnx.ModelProto) -> int:
 
 
 def shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
-    """The static shape of every value that shape inference knows."""
-    values = [*graph.value_info, *graph.input, *graph.output]
-    return {
-        value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim) for value in values
-    }
+    """The shape of every value whose shape is known and static."""
+    found = {}
+    for value in (*graph.value_info, *graph.input, *graph.output):
+        kind = value.type.tensor_type
+        if kind.HasField("shape") and all(side.HasField("dim_value") for side in kind.shape.dim):
+            found[value.name] = tuple(side.dim_value for side in kind.shape.dim)
+    return found
 
 
 def _drop_identity_reshapes(graph: onnx.GraphProto) -> None:
@@ -61,7 +67,7 @@ def _drop_identity_reshapes(graph: onnx.GraphProto) -> None:
 def _drop_flatten_transposes(graph: onnx.GraphProto) -> None:
     """NHWC transpose -> flatten -> MatMul: permute the rows of the weights instead."""
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    known = shapes(graph)
+    known, uses = shapes(graph), _uses(graph)
     for transpose in [node for node in graph.node if node.op_type == "Transpose"]:
         reshape = _only_user(graph, transpose.output[0], "Reshape")
         matmul = reshape and _only_user(graph, reshape.output[0], "MatMul")
@@ -70,6 +76,8 @@ def _drop_flatten_transposes(graph: onnx.GraphProto) -> None:
         kernel = weights.get(matmul.input[1])
         source = known.get(transpose.input[0])
         if kernel is None or source is None or matmul.input[0] != reshape.output[0]:
+            continue
+        if uses[kernel.name] != 1:
             continue
         if known.get(reshape.output[0]) != (source[0], int(np.prod(source[1:]))):
             continue
@@ -84,12 +92,12 @@ def _drop_flatten_transposes(graph: onnx.GraphProto) -> None:
 def _fold_batch_norms(graph: onnx.GraphProto) -> None:
     """Conv -> BatchNormalization becomes one Conv: w' = w g / sd, b' = (b - mean) g / sd + beta."""
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    uses = Counter(name for node in graph.node for name in node.input)
+    uses = _uses(graph)
     for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
         conv = next((n for n in graph.node if norm.input[0] in n.output), None)
         if conv is None or conv.op_type != "Conv" or uses[norm.input[0]] != 1:
             continue
-        if uses[conv.input[1]] != 1 or any(name not in weights for name in norm.input[1:]):
+        if any(name not in weights for name in (*conv.input[1:], *norm.input[1:])):
             continue
         epsilon = next((a.f for a in norm.attribute if a.name == "epsilon"), 1e-5)
         gamma, beta, mean, variance = (
@@ -104,12 +112,13 @@ def _fold_batch_norms(graph: onnx.GraphProto) -> None:
         scale = gamma / np.sqrt(variance + epsilon)
         folded = (kernel * scale[:, None, None, None]).astype(np.float32)
         shifted = ((bias - mean) * scale + beta).astype(np.float32)
-        name = f"{conv.name}/folded_bias"
-        weights[conv.input[1]].CopyFrom(numpy_helper.from_array(folded, conv.input[1]))
-        graph.initializer.append(numpy_helper.from_array(shifted, name))
-        inputs = [*list(conv.input)[:2], name]
-        del conv.input[:]
-        conv.input.extend(inputs)
+        # New tensors, since another convolution may share the old ones.
+        added = [
+            numpy_helper.from_array(folded, f"{norm.output[0]}/folded_kernel"),
+            numpy_helper.from_array(shifted, f"{norm.output[0]}/folded_bias"),
+        ]
+        graph.initializer.extend(added)
+        conv.input[:] = [conv.input[0], *(tensor.name for tensor in added)]
         conv.output[0] = norm.output[0]
         graph.node.remove(norm)
 
@@ -123,6 +132,43 @@ def _drop_unused_initializers(graph: onnx.GraphProto) -> None:
         graph.value_info.remove(value)
 
 
+def _name_by_place(graph: onnx.GraphProto) -> None:
+    """Name everything after the node that makes it, or that is the first to use it.
+
+    tf2onnx' names hold a counter of the process, and of equal constants it keeps any one.
+    """
+    names = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
+    taken: set[str] = set()
+    for node in graph.node:
+        # A counter marks what the exporter added to a layer.
+        node.name = _free_name(_COUNTER.sub(f"/{node.op_type}", node.name) or node.op_type, taken)
+        for position, value in enumerate(node.input):
+            names.setdefault(value, f"{node.name}/input_{position}")
+        for position, value in enumerate(node.output):
+            names.setdefault(value, f"{node.name}:{position}")
+        node.input[:] = [names[value] for value in node.input]
+        node.output[:] = [names[value] for value in node.output]
+    place = {name: number for number, name in enumerate(names.values())}
+    for named in (graph.initializer, graph.value_info):
+        for item in named:
+            item.name = names[item.name]
+        named.sort(key=lambda item: place[item.name])
+
+
+def _free_name(wanted: str, taken: set[str]) -> str:
+    """``wanted``, or with the first number that makes it unique."""
+    candidates = (wanted if n == 1 else f"{wanted}_{n}" for n in itertools.count(1))
+    name = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(name)
+    return name
+
+
+def _uses(graph: onnx.GraphProto) -> Counter[str]:
+    """How often each value is read, by nodes or as an output of the graph."""
+    read = [name for node in graph.node for name in node.input]
+    return Counter([*read, *(value.name for value in graph.output)])
+
+
 def _replace_uses(graph: onnx.GraphProto, old: str, new: str) -> None:
     for node in graph.node:
         for position, name in enumerate(node.input):
@@ -132,7 +178,8 @@ def _replace_uses(graph: onnx.GraphProto, old: str, new: str) -> None:
 
 def _only_user(graph: onnx.GraphProto, value: str, op_type: str) -> onnx.NodeProto | None:
     users = [node for node in graph.node if value in node.input]
-    return users[0] if len(users) == 1 and users[0].op_type == op_type else None
+    alone = len(users) == 1 and _uses(graph)[value] == 1
+    return users[0] if alone and users[0].op_type == op_type else None
 
 
 def _perm(transpose: onnx.NodeProto) -> list[int]:
