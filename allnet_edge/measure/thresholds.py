@@ -54,14 +54,18 @@ def fit_threshold(labels: BoolArray, scores: FloatArray) -> float:
 def transfer_threshold(
     float_scores: FloatArray, float_threshold: float, edge_scores: FloatArray
 ) -> float:
-    """The threshold of a compressed network that changes the fewest decisions of the float one.
+    """The threshold at which a compressed network calls as many cells positive as the float one.
 
     Compression may shift all scores a little; judging it at the float threshold would then charge
     it with a shift that one number undoes. Fitting afresh on the labels would be worse: it adds
     the noise of a second search to the comparison. So labels play no part here.
 
-    Where several thresholds change equally few decisions: the float threshold itself if it is among
-    them, else the midpoint of the gap whose midpoint is nearest to it.
+    Matching the count balances the changed decisions: as many cells turn positive as turn negative.
+    The threshold of the FEWEST changes was tried first; where a few per cent of the decisions
+    change, its minimum is flat, and it fell on thresholds that traded sensitivity for specificity.
+
+    Where scores are tied and the count cannot be met: the nearest count, then the fewest changed
+    decisions. Within the gap: the float threshold itself if it lies there, else the midpoint.
 
     Args:
         float_scores: float ``(n,)`` of the float network on the validation cells.
@@ -82,11 +86,11 @@ def transfer_threshold(
     wanted = _flat(decisions, values.size)
     low, high, below_positive, below_negative = _gaps(values, wanted, ends=True)
     changed = below_positive + (int((~wanted).sum()) - below_negative)
-    tied = np.flatnonzero(changed == changed.min())
-    if np.any((low[tied] < float_threshold) & (float_threshold <= high[tied])):
+    called = values.size - (below_positive + below_negative)
+    best = np.lexsort((changed, np.abs(called - int(wanted.sum()))))[0]
+    if low[best] < float_threshold <= high[best]:
         return float(float_threshold)
-    middle = _middle(low[tied], high[tied])
-    return float(middle[np.argmin(np.abs(middle - float_threshold))])
+    return float(_middle(low[best], high[best]))
 
 
 def _gaps(

@@ -24,6 +24,12 @@ kind = "2:4"
 epochs = 1
 [calibration]
 images = 32
+# So few cells and so few epochs decide nothing: here only the road counts.
+[gate]
+accuracy_ratio = 0.5
+sensitivity = 0.5
+specificity = 0.5
+auc = 0.5
 """
 
 

@@ -163,6 +163,29 @@ def test_a_run_of_its_own_gives_the_same_verdict(small_build: Build, tmp_path: P
     assert (float32.flips.positive_to_negative, float32.flips.negative_to_positive) == (0, 0)
 
 
+def test_a_margin_that_is_missed_fails_with_exit_5_and_leaves_no_bundle(
+    small_build: Build, tmp_path: Path
+) -> None:
+    copy = tmp_path / "build"
+    shutil.copytree(small_build.out, copy)
+    strict = tmp_path / "strict.toml"
+    text = small_build.recipe.read_text()
+    # Pruning a network of so few channels costs accuracy; at a ratio of 1 none of it may be lost.
+    strict.write_text(text.replace("accuracy_ratio = 0.5", "accuracy_ratio = 1.0"))
+    failed = run("build", "--target", "jetson", "--recipe", strict, "-o", copy, "--json")
+    result = json.loads(failed.stdout)
+    gate = result["gate"]
+    better = [c for c in gate["candidates"] if c["checks"][0]["delta"] >= 0]
+    if better:
+        pytest.skip("pruning made this network better: nothing fails")
+    assert failed.returncode == 5, failed.stderr
+    assert result["verdict"] == "fail"
+    assert result["ran"] == ["gate", "benchmark", "report"]
+    assert result["bundle"] is None
+    assert not (copy / "bundle").exists()
+    assert "every candidate failed the gate" in (copy / "report.html").read_text()
+
+
 def _gate(build: Build) -> dict:
     return json.loads((build.out / "gate" / "gate.json").read_text())
 
