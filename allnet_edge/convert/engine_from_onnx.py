@@ -23,26 +23,36 @@ def engine_from_onnx(trt: ModuleType, graph: Path, *, sm: int | None = None) -> 
         The serialized engine.
 
     Raises:
-        ConversionError: The graph does not parse or build; the first reason that TensorRT gave.
+        ConversionError: The graph does not parse or build (the first reason that TensorRT gave),
+            or TensorRT-RTX does not know the compute capability.
     """
     logger = _Collector(trt)
     builder = trt.Builder(logger.sink)
     network = builder.create_network(_network_flags(trt))
     parser = trt.OnnxParser(network, logger.sink)
     if not parser.parse(graph.read_bytes()):
-        raise ConversionError(
-            f"TensorRT cannot parse the graph: {parser.get_error(0).desc()}", where=graph
-        )
+        why = parser.get_error(0).desc() if parser.num_errors else logger.first
+        raise ConversionError(f"TensorRT cannot parse the graph: {why}", where=graph)
     config = builder.create_builder_config()
     if sm is not None:
         config.num_compute_capabilities = 1
-        config.set_compute_capability(getattr(trt.ComputeCapability, f"SM{sm}"), 0)
+        config.set_compute_capability(_capability(trt, sm), 0)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise ConversionError(
             f"TensorRT cannot build the graph: {logger.first or 'no reason given'}", where=graph
         )
     return bytes(engine)
+
+
+def _capability(trt: ModuleType, sm: int) -> object:
+    known = trt.ComputeCapability.__members__
+    if f"SM{sm}" not in known:
+        raise ConversionError(
+            f"TensorRT-RTX {trt.__version__} cannot build for SM {sm / 10:.1f}",
+            fix=f"it knows: {', '.join(sorted(name for name in known if name.startswith('SM')))}",
+        )
+    return known[f"SM{sm}"]
 
 
 def _network_flags(trt: ModuleType) -> int:

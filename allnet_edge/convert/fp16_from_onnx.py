@@ -11,8 +11,6 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from allnet_edge.errors import ConversionError
 
-_HEAD = ("Sigmoid", "Softmax")
-
 
 def fp16_from_onnx(float_model: Path, target: Path) -> None:
     """Convert a graph and write the result; inputs and outputs keep their types.
