@@ -46,6 +46,10 @@ def build(
     trained on the spot. The same command resumes an interrupted build and skips what is unchanged.
     Exit code 0: passed; 5: the gate failed; 8: too few cells to decide. Research use only.
     """
+    from allnet_edge.device.abilities import BUILD, require_ability
+
+    require_ability(BUILD)
+
     from allnet_edge.cli.build_views import plan_json, plan_table, summary
     from allnet_edge.pipeline.plan import make_plan
     from allnet_edge.pipeline.run import run as run_plan

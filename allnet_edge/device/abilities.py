@@ -52,20 +52,19 @@ class Finding:
         return asdict(self)
 
 
+TRAIN, BUILD = "train a network", "compress and convert it"
 ABILITIES = (
     Ability(
-        "train a network",
+        TRAIN,
         (
             ("keras", "keras"),
             ("safetensors", "safetensors"),
-            ("sklearn", "scikit-learn"),
-            ("matplotlib", "matplotlib"),
         ),
         extra="train",
         any_of=KERAS_BACKENDS,
     ),
     Ability(
-        "compress and convert it",
+        BUILD,
         (
             ("tensorflow", "tensorflow"),
             ("tf_keras", "tf-keras"),
@@ -75,6 +74,8 @@ ABILITIES = (
             ("onnxruntime", "onnxruntime"),
             ("ai_edge_litert", "ai-edge-litert"),
             ("ai_edge_quantizer", "ai-edge-quantizer"),
+            ("safetensors", "safetensors"),
+            ("jinja2", "jinja2"),
         ),
         extra="build",
     ),
@@ -101,6 +102,21 @@ def extra_of(module: str) -> str | None:
         if ability.extra and module in dict(ability.modules):
             return ability.extra
     return None
+
+
+def require_ability(name: str) -> None:
+    """Refuse early, with everything that is missing, instead of in the middle of the work.
+
+    Raises:
+        MissingDependencyError: Names the packages and the extra that has them.
+    """
+    ability = next(one for one in ABILITIES if one.name == name)
+    finding = _examine(ability)
+    if not finding.can:
+        raise MissingDependencyError(
+            f"this machine cannot {name}: {', '.join(finding.missing)} not installed",
+            fix=finding.fix,
+        )
 
 
 def examine(abilities: Sequence[Ability] = ABILITIES) -> list[Finding]:
