@@ -50,7 +50,7 @@ def build(
 
     require_ability(BUILD)
 
-    from allnet_edge.cli.build_views import plan_json, plan_table, summary
+    from allnet_edge.cli.views.build import plan_json, plan_table, summary
     from allnet_edge.pipeline.plan import make_plan
     from allnet_edge.pipeline.run import run as run_plan
 
@@ -69,7 +69,7 @@ def build(
     if dry_run:
         console.result(plan_json(plan), plan_table(plan))
         return
-    with console.progress() as progress:
+    with console.progress(apart=True) as progress:
         outcome = run_plan(plan, progress)
     console.result(
         {

@@ -42,7 +42,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Annotated, TextIO
 
 import rich.console
@@ -84,7 +84,7 @@ class Console:
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self._err = _rich_console(_own(sys.stderr))
+        self._err = _rich_console(sys.stderr)
         self._out = _rich_console(sys.stdout)
 
     def say(self, text: str) -> None:
@@ -115,24 +115,36 @@ class Console:
             self._out.print(human, soft_wrap=isinstance(human, str))
 
     @contextmanager
-    def progress(self) -> Iterator[Progress]:
-        """Show what goes on: bars in a terminal, a line now and then elsewhere."""
+    def progress(self, *, apart: bool = False) -> Iterator[Progress]:
+        """Show what goes on: bars in a terminal, a line now and then elsewhere.
+
+        Args:
+            apart: Stay visible while the work redirects stderr.
+        """
         if self.quiet:
             yield silent
-        elif self._err.is_terminal:
-            with _bars(self._err) as bars:
-                yield _on_bars(bars)
-        else:
-            yield _plain(self._err)
+            return
+        with _apart(sys.stderr) if apart else nullcontext(self._err) as console:
+            if console.is_terminal:
+                with _bars(console) as bars:
+                    yield _on_bars(bars)
+            else:
+                yield _plain(console)
 
 
-def _own(stream: TextIO) -> TextIO:
-    """The same place through another descriptor: a build sends the first one into its logs."""
+@contextmanager
+def _apart(stream: TextIO) -> Iterator[rich.console.Console]:
+    """The same place through another descriptor, which stays visible when the first is redirected.
+
+    A build sends descriptors 1 and 2 into a stage's log, with all that its libraries write there.
+    """
     try:
         descriptor = os.dup(stream.fileno())
-    except (OSError, ValueError):
-        return stream  # not a real file, as under a test runner
-    return os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", buffering=1)
+    except (OSError, ValueError):  # not a real file, as under a test runner
+        yield _rich_console(stream)
+        return
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", buffering=1) as copy:
+        yield _rich_console(copy)
 
 
 def _rich_console(stream: TextIO) -> rich.console.Console:

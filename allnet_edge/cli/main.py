@@ -89,7 +89,7 @@ def _run(arguments: list[str]) -> int:
 
 def verbs() -> list[str]:
     """The commands that exist: the files of this folder."""
-    names = (module.name for module in pkgutil.iter_modules(cli.__path__))
+    names = (module.name for module in pkgutil.iter_modules(cli.__path__) if not module.ispkg)
     return sorted(name for name in names if name not in NOT_VERBS and not name.startswith("_"))
 
 

@@ -1,0 +1,1 @@
+"""How verbs show their results, where that is more than a line."""
