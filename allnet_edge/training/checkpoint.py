@@ -94,7 +94,8 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def _state(model: keras.Model) -> Arrays:
+    # asarray, unlike ascontiguousarray, leaves a scalar (the optimiser's step) without a side.
     return {
-        name: np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+        name: np.asarray(keras.ops.convert_to_numpy(variable), order="C")
         for name, variable in _variables(model).items()
     }

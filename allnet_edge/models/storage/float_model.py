@@ -137,7 +137,9 @@ def load(folder: Path) -> tuple[FloatModel, Arrays]:
 
 def dump(arrays: Arrays) -> bytes:
     """Weights as the bytes of a safetensors file."""
-    return bytes(dump_arrays({name: np.ascontiguousarray(value) for name, value in arrays.items()}))
+    return bytes(
+        dump_arrays({name: np.asarray(value, order="C") for name, value in arrays.items()})
+    )
 
 
 def undump(data: bytes, *, where: object) -> Arrays:
