@@ -55,10 +55,12 @@ def train(
     The engine is Keras 3 on KERAS_BACKEND (tensorflow, jax or torch). A run that was killed goes
     on with --resume, at the epoch where it stood. Research use only.
     """
-    from allnet_edge.spec.base import parse
+    from allnet_edge.models import network_names
+    from allnet_edge.spec.base import known_name, parse
     from allnet_edge.spec.training import TrainSettings
     from allnet_edge.training.backend import choose_backend
 
+    known_name("model", model, network_names())
     settings = parse(
         {
             "model": model,
