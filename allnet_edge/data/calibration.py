@@ -35,7 +35,8 @@ def read_pinned(path: Path, split: Split, index: SampleIndex) -> tuple[Sample, .
     Raises:
         IntegrityError: Not such a list.
         DataError: An image of it is not in the data set.
-        SplitError: An image, or its patient, is in the validation or the test part.
+        SplitError: An image, or its patient, is in the validation or the test part, or the image
+            is in no part.
     """
     raw = read_json(path)
     try:
@@ -50,16 +51,31 @@ def read_pinned(path: Path, split: Split, index: SampleIndex) -> tuple[Sample, .
             where=path,
             fix="use a list made from this data set, or leave 'pinned' out",
         )
-    chosen = [by_hash[one] for one in hashes]
+    chosen = tuple(sorted({by_hash[one] for one in hashes}, key=lambda sample: sample.id))
+    _require_training(chosen, split, index, path)
+    return chosen
+
+
+def _require_training(
+    chosen: tuple[Sample, ...], split: Split, index: SampleIndex, path: Path
+) -> None:
     for part in ("validation", "test"):
         members = split.samples(part, index)
         files = {member.sha256 for member in members}
         patients = {m.patient for m in members if m.patient is not None and not split.leaking}
         for sample in chosen:
             if sample.sha256 in files or sample.patient in patients:
-                raise SplitError(
-                    f"calibration overlaps the {part} part: {sample.id}",
-                    where=path,
-                    fix="calibrate on training cells only; leave 'pinned' out to have them drawn",
-                )
-    return tuple(sorted(chosen, key=lambda sample: sample.id))
+                raise _refused(f"calibration overlaps the {part} part: {sample.id}", path)
+    training = {sample.id for sample in split.samples("train", index)}
+    # An embargo between two parts holds images that resemble those of the next part.
+    outside = [sample.id for sample in chosen if sample.id not in training]
+    if outside:
+        raise _refused(f"calibration uses an image of no part: {outside[0]}", path)
+
+
+def _refused(what: str, path: Path) -> SplitError:
+    return SplitError(
+        what,
+        where=path,
+        fix="calibrate on training cells only; leave 'pinned' out to have them drawn",
+    )
