@@ -1,0 +1,243 @@
+"""One training run: what it leaves behind, and what it refuses."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from training_support import SETTINGS
+
+from allnet_edge.data.images import load_batch
+from allnet_edge.errors import DataError, SplitError, UsageError
+from allnet_edge.models.storage import float_model
+from allnet_edge.training import fit
+from allnet_edge.training.fit import train
+
+pytestmark = pytest.mark.xdist_group("training")
+EPOCH_KEYS = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    return json.loads((folder / "history.json").read_text())
+
+
+def of_validation(folder: Path, cells) -> tuple[float, float]:
+    """Accuracy and cross-entropy of a finished run, computed anew from its files."""
+    model, network = float_model.instantiate(keras, folder)
+    images = load_batch(cells.paths("validation"), model.spec.preprocess).astype(np.float32)
+    scores = network.predict(images, verbose=0).ravel().astype(np.float64)
+    truth = np.array(cells.truth("validation"))
+    return ((scores >= 0.5) == truth).mean(), -np.log(np.where(truth, scores, 1 - scores)).mean()
+
+
+class TestFinishedRun:
+    def test_it_holds_the_files_of_the_contract(self, finished):
+        names = {path.name for path in finished.folder.iterdir()}
+        assert names >= {
+            "model.safetensors", "model.json", "history.json", "split.json", "metrics.json",
+            "train.log",
+        }  # fmt: skip
+        assert not [name for name in names if ".tmp-" in name]
+
+    def test_history_has_every_epoch(self, finished):
+        rows = history(finished.folder)
+        assert [row["epoch"] for row in rows] == [1, 2, 3]
+        assert all(set(row) == EPOCH_KEYS for row in rows)
+        assert all(0 <= row[name] <= 1 for row in rows for name in ("accuracy", "val_accuracy"))
+
+    def test_it_learns(self, finished):
+        rows = history(finished.folder)
+        assert rows[-1]["loss"] < rows[0]["loss"]
+
+    def test_the_best_epoch_is_kept_and_its_figures_hold_on_the_stored_weights(
+        self, finished, cells
+    ):
+        best = max(history(finished.folder), key=lambda e: (e["val_accuracy"], -e["val_loss"]))
+        told = json.loads((finished.folder / "metrics.json").read_text())["validation"]
+        assert told == {
+            "n": len(cells.paths("validation")),
+            "accuracy": best["val_accuracy"],
+            "loss": best["val_loss"],
+            "epoch": best["epoch"],
+        }
+        accuracy, loss = of_validation(finished.folder, cells)
+        assert accuracy == pytest.approx(best["val_accuracy"])
+        assert loss == pytest.approx(best["val_loss"], rel=1e-4)
+
+    def test_the_description_says_how_the_weights_came_to_be(self, finished):
+        model = float_model.read(finished.folder)
+        assert model == finished.model
+        assert model.spec.classes == ("hem", "all")
+        assert model.label_index == {"all": 1, "hem": 0}
+        assert model.record.how == "train"
+        assert model.record.settings.items() >= SETTINGS.model_dump(mode="json").items()
+        assert model.record.versions["keras"] == keras.__version__
+        assert keras.backend.backend() in model.record.versions
+
+    def test_the_split_is_stored_and_named_by_its_hash(self, finished, cells):
+        stored = (finished.folder / "split.json").read_bytes()
+        assert type(cells.split).model_validate_json(stored) == cells.split
+        assert len(finished.model.split_sha256) == 64
+
+    def test_pixels_are_standardised_by_the_training_part_alone(self, finished, cells):
+        preprocess = finished.model.spec.preprocess
+        images = load_batch(cells.paths("train"), preprocess).astype(np.float64)
+        assert preprocess.mean == pytest.approx((images.mean(),), abs=1e-6)
+        assert preprocess.sd == pytest.approx((images.std(),), abs=1e-6)
+
+    def test_progress_counts_every_batch(self, finished, cells):
+        batches = -(-len(cells.paths("train")) // SETTINGS.batch_size)
+        for epoch in (1, 2, 3):
+            told = [line for line in finished.told if line.startswith(f"epoch {epoch}/3 ")]
+            assert told == [f"epoch {epoch}/3 {n}/{batches}" for n in range(1, batches + 1)]
+
+    def test_the_log_names_every_epoch(self, finished):
+        text = (finished.folder / "train.log").read_text()
+        assert all(f"epoch {number}/3: loss" in text for number in (1, 2, 3))
+
+
+def test_the_same_seed_gives_the_same_weights(cells, zoo, finished, tmp_path):
+    again = train(SETTINGS, cells.index, cells.split, cells.labels, tmp_path / "again")
+    assert again.weights_sha256 == finished.model.weights_sha256
+
+
+def test_another_seed_gives_others(cells, zoo, tmp_path):
+    runs = [
+        train(
+            SETTINGS.model_copy(update={"seed": seed, "epochs": 1}),
+            cells.index, cells.split, cells.labels, tmp_path / str(seed),
+        )
+        for seed in (5, 6)
+    ]  # fmt: skip
+    assert runs[0].weights_sha256 != runs[1].weights_sha256
+
+
+def test_allnet_trains_at_an_eighth_of_its_width(cells, tmp_path):
+    settings = SETTINGS.model_copy(
+        update={"model": "allnet", "input_size": 96, "width": 0.125, "epochs": 1, "batch_size": 64}
+    )
+    model = train(settings, cells.index, cells.split, cells.labels, tmp_path)
+    assert model.spec.width == 0.125
+    accuracy, loss = of_validation(tmp_path, cells)
+    (epoch,) = history(tmp_path)
+    assert accuracy == epoch["val_accuracy"]
+    assert loss == pytest.approx(epoch["val_loss"], rel=1e-3)
+
+
+class TestRefusals:
+    def test_a_run_is_not_overwritten(self, cells, finished):
+        before = (finished.folder / "model.safetensors").stat()
+        with pytest.raises(UsageError, match="already holds a run") as caught:
+            train(SETTINGS, cells.index, cells.split, cells.labels, finished.folder)
+        assert caught.value.exit_code == 2
+        assert "--resume" in caught.value.fix
+        assert (finished.folder / "model.safetensors").stat() == before
+
+    def test_a_split_that_does_not_fit_stops_before_anything_is_written(self, cells, tmp_path):
+        changed = tuple(replace(s, sha256=s.sha256[::-1]) for s in cells.index.samples)
+        with pytest.raises(SplitError, match="changed since"):
+            train(
+                SETTINGS, replace(cells.index, samples=changed), cells.split, cells.labels,
+                tmp_path / "run",
+            )  # fmt: skip
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("zoo")
+class TestDivergence:
+    """A learning rate of 1e30, set where the settings (at most 1) cannot."""
+
+    @pytest.fixture
+    def started(self, cells, tmp_path, monkeypatch):
+        """One good epoch, after which the learning rate explodes."""
+        one = SETTINGS.model_copy(update={"epochs": 1})
+        train(one, cells.index, cells.split, cells.labels, tmp_path)
+        load_state = fit.load_state
+
+        def explode(path, model, identity):
+            done = load_state(path, model, identity)
+            model.optimizer.learning_rate.assign(1e30)
+            return done
+
+        monkeypatch.setattr(fit, "load_state", explode)
+        return tmp_path
+
+    def test_it_stops_and_keeps_the_last_good_state(self, cells, started):
+        before = {path.name: path.read_bytes() for path in started.glob("*.safetensors")}
+        with pytest.raises(DataError, match=r"became nan .* in epoch 2") as caught:
+            train(SETTINGS, cells.index, cells.split, cells.labels, started, resume=True)
+        assert caught.value.exit_code == 9
+        assert "--learning-rate" in caught.value.fix
+        assert {p.name: p.read_bytes() for p in started.glob("*.safetensors")} == before
+        assert len(history(started)) == 1
+
+    def test_it_goes_on_from_there_with_a_sane_rate(self, cells, started, finished, monkeypatch):
+        with pytest.raises(DataError):
+            train(SETTINGS, cells.index, cells.split, cells.labels, started, resume=True)
+        monkeypatch.undo()
+        model = train(SETTINGS, cells.index, cells.split, cells.labels, started, resume=True)
+        assert model.weights_sha256 == finished.model.weights_sha256
+
+
+def test_weights_that_break_in_the_last_step_of_an_epoch_are_not_saved(
+    cells, zoo, tmp_path, monkeypatch
+):
+    """The loss of a step is that before it: only the validation sees the last one."""
+    epoch = fit._Run._validate
+
+    def poisoned(self, model, spec):
+        for variable in model.trainable_variables:
+            variable.assign(np.full(variable.shape, np.nan, np.float32))
+        return epoch(self, model, spec)
+
+    monkeypatch.setattr(fit._Run, "_validate", poisoned)
+    with pytest.raises(DataError, match=r"validation nan\) in epoch 1"):
+        train(SETTINGS, cells.index, cells.split, cells.labels, tmp_path)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_the_log_file_is_closed_and_no_global_logger_is_touched(finished):
+    assert not [name for name in logging.root.manager.loggerDict if "train:" in name]
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "expected"),
+    [
+        (8, 8, 0.8),  # one step: averages nearly replaced by it
+        (42, 8, 0.8),
+        (320, 8, 0.9),  # 40 steps: settled within ten of them
+        (10_000, 8, 0.99),  # Keras' own
+        (3, 8, 0.8),
+    ],
+)
+def test_batch_norm_averages_settle_within_a_quarter_of_an_epoch(images, batch_size, expected):
+    assert fit._bn_momentum(images, batch_size) == expected
+
+
+def test_the_best_epoch_is_that_of_the_best_accuracy_then_of_the_lowest_loss():
+    def row(epoch: int, accuracy: float, loss: float) -> fit.Epoch:
+        return fit.Epoch(
+            epoch=epoch, loss=0, accuracy=0, val_loss=loss, val_accuracy=accuracy, seconds=0
+        )
+
+    rows = (row(1, 0.8, 0.5), row(2, 0.9, 0.7), row(3, 0.9, 0.6), row(4, 0.7, 0.1))
+    assert fit._best(rows) == 3
+    assert fit._best(rows[:2]) == 2
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([[0.9], [0.2], [0.6]], (-np.log([0.9, 0.8, 0.4]).mean(), 2 / 3)),
+        ([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], (-np.log([0.9, 0.8, 0.3]).mean(), 2 / 3)),
+        ([[1.0], [0.0], [0.0]], (0.0, 1.0)),
+    ],
+    ids=["sigmoid", "softmax", "certain"],
+)
+def test_loss_and_accuracy(scores, expected):
+    labels = np.array([1, 0, 0])
+    found = fit._loss_and_accuracy(np.array(scores, np.float32), labels)
+    assert found == pytest.approx(expected, abs=1e-6)
