@@ -81,7 +81,7 @@ def _clustered(
     for weights in patient_weights(len(names), resamples, seed, block=200 * len(names)):
         totals = weights @ sums
         for at in range(3):
-            found[at].append(totals[:, 2 * at] / np.maximum(totals[:, 2 * at + 1], 1))
+            found[at].append(_share(totals[:, 2 * at], totals[:, 2 * at + 1]))
         found[3].append(_weighted_auc(cells.labels, scores.scores, order, weights[:, owner]))
     return [_percentiles(np.concatenate(parts)) for parts in found]
 
@@ -102,9 +102,17 @@ def _weighted_auc(
     half = (before + below[:, ends]) / 2
     wins = (positive * np.repeat(half, tied, axis=1)).sum(axis=1)
     pairs = positive.sum(axis=1) * negative.sum(axis=1)
-    return np.where(pairs > 0, wins / np.maximum(pairs, 1), np.nan)
+    return _share(wins, pairs)
+
+
+def _share(part: npt.NDArray[np.number], whole: npt.NDArray[np.number]) -> _Floats:
+    """Unknown (NaN) where a resample drew no patient of a class: 0 would be a verdict."""
+    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
 
 
 def _percentiles(values: _Floats) -> Interval:
+    """Of the resamples in which the score is known; (0, 1) where it is in none."""
     known = values[np.isfinite(values)]
+    if known.size == 0:
+        return Interval(0.0, 1.0)
     return Interval(float(np.quantile(known, 1 - _TAIL)), float(np.quantile(known, _TAIL)))
