@@ -69,7 +69,7 @@ def build(
     if dry_run:
         console.result(plan_json(plan), plan_table(plan))
         return
-    with console.progress(apart=True) as progress:
+    with console.progress() as progress:
         outcome = run_plan(plan, progress)
     console.result(
         {

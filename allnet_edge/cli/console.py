@@ -38,11 +38,10 @@ keeps its one JSON object.
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Annotated, TextIO
 
 import rich.console
@@ -115,36 +114,15 @@ class Console:
             self._out.print(human, soft_wrap=isinstance(human, str))
 
     @contextmanager
-    def progress(self, *, apart: bool = False) -> Iterator[Progress]:
-        """Show what goes on: bars in a terminal, a line now and then elsewhere.
-
-        Args:
-            apart: Stay visible while the work redirects stderr.
-        """
+    def progress(self) -> Iterator[Progress]:
+        """Show what goes on: bars in a terminal, a line now and then elsewhere."""
         if self.quiet:
             yield silent
-            return
-        with _apart(sys.stderr) if apart else nullcontext(self._err) as console:
-            if console.is_terminal:
-                with _bars(console) as bars:
-                    yield _on_bars(bars)
-            else:
-                yield _plain(console)
-
-
-@contextmanager
-def _apart(stream: TextIO) -> Iterator[rich.console.Console]:
-    """The same place through another descriptor, which stays visible when the first is redirected.
-
-    A build sends descriptors 1 and 2 into a stage's log, with all that its libraries write there.
-    """
-    try:
-        descriptor = os.dup(stream.fileno())
-    except (OSError, ValueError):  # not a real file, as under a test runner
-        yield _rich_console(stream)
-        return
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", buffering=1) as copy:
-        yield _rich_console(copy)
+        elif self._err.is_terminal:
+            with _bars(self._err) as bars:
+                yield _on_bars(bars)
+        else:
+            yield _plain(self._err)
 
 
 def _rich_console(stream: TextIO) -> rich.console.Console:

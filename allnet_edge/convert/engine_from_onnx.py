@@ -11,48 +11,52 @@ from types import ModuleType
 from allnet_edge.errors import ConversionError
 
 
-def engine_from_onnx(trt: ModuleType, graph: Path, *, sm: int | None = None) -> bytes:
-    """Build an engine.
+class EngineBuilder:
+    """Builds engines with one version of TensorRT.
+
+    TensorRT keeps the first logger that it was given for the life of the process and goes on
+    writing to it. So make one builder, and keep it until the process ends.
 
     Args:
         trt: ``tensorrt`` or ``tensorrt_rtx``.
-        sm: Compute capability without the dot, for an ahead-of-time build by TensorRT-RTX; None
-            builds for the GPU of this machine.
-
-    Returns:
-        The serialized engine.
-
-    Raises:
-        ConversionError: The graph does not parse or build (the first reason that TensorRT gave),
-            or TensorRT-RTX does not know the compute capability.
     """
-    logger = _Collector(trt)
-    builder = trt.Builder(logger.sink)
-    network = builder.create_network(_network_flags(trt))
-    parser = trt.OnnxParser(network, logger.sink)
-    if not parser.parse(graph.read_bytes()):
-        why = parser.get_error(0).desc() if parser.num_errors else logger.first
-        raise ConversionError(f"TensorRT cannot parse the graph: {why}", where=graph)
-    config = builder.create_builder_config()
-    if sm is not None:
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(_capability(trt, sm), 0)
-    engine = builder.build_serialized_network(network, config)
-    if engine is None:
-        raise ConversionError(
-            f"TensorRT cannot build the graph: {logger.first or 'no reason given'}", where=graph
-        )
-    return bytes(engine)
 
+    def __init__(self, trt: ModuleType) -> None:
+        self._trt = trt
+        self._errors: list[str] = []
+        self._logger = _logger(trt, self._errors)
 
-def _capability(trt: ModuleType, sm: int) -> object:
-    known = trt.ComputeCapability.__members__
-    if f"SM{sm}" not in known:
-        raise ConversionError(
-            f"TensorRT-RTX {trt.__version__} cannot build for SM {sm / 10:.1f}",
-            fix=f"it knows: {', '.join(sorted(name for name in known if name.startswith('SM')))}",
-        )
-    return known[f"SM{sm}"]
+    def build(self, graph: Path, *, sm: int | None = None) -> bytes:
+        """Build an engine.
+
+        Args:
+            graph: An ONNX file.
+            sm: Compute capability without the dot, for an ahead-of-time build by TensorRT-RTX;
+                None builds for the GPU of this machine.
+
+        Returns:
+            The serialized engine.
+
+        Raises:
+            ConversionError: The graph does not parse or build; the first reason TensorRT gave.
+        """
+        self._errors.clear()
+        builder = self._trt.Builder(self._logger)
+        network = builder.create_network(_network_flags(self._trt))
+        parser = self._trt.OnnxParser(network, self._logger)
+        if not parser.parse(graph.read_bytes()):
+            raise ConversionError(
+                f"TensorRT cannot parse the graph: {parser.get_error(0).desc()}", where=graph
+            )
+        config = builder.create_builder_config()
+        if sm is not None:
+            config.num_compute_capabilities = 1
+            config.set_compute_capability(getattr(self._trt.ComputeCapability, f"SM{sm}"), 0)
+        engine = builder.build_serialized_network(network, config)
+        if engine is None:
+            reason = self._errors[0] if self._errors else "no reason given"
+            raise ConversionError(f"TensorRT cannot build the graph: {reason}", where=graph)
+        return bytes(engine)
 
 
 def _network_flags(trt: ModuleType) -> int:
@@ -66,20 +70,16 @@ def _network_flags(trt: ModuleType) -> int:
     return found
 
 
-class _Collector:
-    """Keeps what TensorRT complains about; its logger classes cannot be typed."""
+def _logger(trt: ModuleType, errors: list[str]) -> object:
+    """A logger that keeps what TensorRT complains about; its base class comes from ``trt``."""
 
-    def __init__(self, trt: ModuleType) -> None:
-        messages: list[str] = []
+    class Logger(trt.ILogger):  # type: ignore[misc,name-defined]  # a class of the given module
+        def __init__(self) -> None:
+            # Not super(): the binding needs the base's own initialiser called on the class.
+            trt.ILogger.__init__(self)
 
-        class Sink(trt.ILogger):  # type: ignore[misc,name-defined]  # a class of the given module
-            def log(self, severity: object, message: str) -> None:
-                if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-                    messages.append(message)
+        def log(self, severity: object, message: str) -> None:
+            if severity in {trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR}:
+                errors.append(message)
 
-        self._messages = messages
-        self.sink = Sink()
-
-    @property
-    def first(self) -> str | None:
-        return self._messages[0] if self._messages else None
+    return Logger()

@@ -47,7 +47,7 @@ _ALL = (
     Stage(
         "gate", "judge every candidate against the float network",
         after=("reference", "prune", "export", "quantize", "half"),
-        tools=("tensorflow", "tf-keras", "onnxruntime", "ai-edge-litert", "numpy"),
+        tools=("onnxruntime", "ai-edge-litert", "numpy"),
         settings=lambda r, t: {
             "gate": r.gate.model_dump(mode="json"), "forms": [f.id for f in forms(r, t)],
             "threads": r.bench.threads,

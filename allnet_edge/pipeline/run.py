@@ -1,7 +1,5 @@
-"""Running a plan: the one place where a stage's module, and with it its libraries, is loaded."""
+"""Running a plan: what is current is kept, everything else is made again, in order."""
 
-import importlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +7,13 @@ from pathlib import Path
 from allnet_edge import __version__
 from allnet_edge.artifacts.builddir import BuildDir, stage_key
 from allnet_edge.artifacts.files import canonical_json, sha256_bytes
-from allnet_edge.errors import AllnetEdgeError, ConversionError
 from allnet_edge.measure.gate_report import GateReport
 from allnet_edge.measure.system import package_version
-from allnet_edge.pipeline.logs import captured
+from allnet_edge.pipeline.launch import launch
 from allnet_edge.pipeline.plan import Plan
 from allnet_edge.pipeline.publish import publish
-from allnet_edge.pipeline.stage import Stage, Work
+from allnet_edge.pipeline.stage import Stage
+from allnet_edge.pipeline.worker import Request
 from allnet_edge.progress import Progress, silent
 from allnet_edge.spec.gate import Verdict
 
@@ -44,7 +42,6 @@ def run(plan: Plan, progress: Progress = silent) -> Outcome:
     Raises:
         AllnetEdgeError: Of the stage that failed; what was finished before it stays.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with BuildDir.open(plan.out) as build:
         ran = tuple(stage.name for stage in plan.stages if _make(build, plan, stage, progress))
         skipped = tuple(stage.name for stage in plan.stages if stage.name not in ran)
@@ -71,34 +68,21 @@ def _make(build: BuildDir, plan: Plan, stage: Stage, progress: Progress) -> bool
         progress(f"{stage.name}: unchanged", 1, 1)
         return False
     progress(f"{stage.name}: {stage.title}", 0, 0)
-    log_path = build.log(stage.name)
-    with (
-        captured(log_path, stage.name) as log,
-        build.stage(stage.name, inputs=inputs, settings=settings, tools=tools) as folder,
-    ):
-        module = importlib.import_module(f"allnet_edge.pipeline.stages.{stage.name}")
-        work = Work(
+    with build.stage(stage.name, inputs=inputs, settings=settings, tools=tools) as folder:
+        request = Request(
+            stage=stage.name,
+            title=stage.title,
             folder=folder,
-            partial=lambda: build.resumable(stage.name, key),
+            partial=build.resumable(stage.name, key),
             stages={one.name: build.path(one.name) for one in plan.stages},
             recipe=plan.recipe,
             target=plan.target,
-            sources=plan.sources,
-            progress=_named(stage.name, progress),
-            log=log,
+            run=plan.sources.run,
+            data=plan.sources.data,
+            split=plan.sources.split,
+            cache=plan.sources.cache,
         )
-        log.info("%s: %s", stage.name, stage.title)
-        try:
-            module.run(work)
-        except (AllnetEdgeError, OSError, KeyboardInterrupt, MemoryError):
-            raise
-        except Exception as error:
-            raise ConversionError(
-                f"the stage '{stage.name}' failed: {type(error).__name__}: "
-                f"{(str(error).splitlines() or [''])[0]}",
-                where=log_path,
-                fix="the log has the whole story; the same command resumes at this stage",
-            ) from error
+        launch(request, build.log(stage.name), _named(stage.name, progress))
     progress(f"{stage.name}: {stage.title}", 1, 1)
     return True
 

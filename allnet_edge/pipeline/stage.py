@@ -46,13 +46,13 @@ class Work:
 
     Attributes:
         folder: Empty; what is written here becomes the stage.
-        partial: Gives a folder that survives a kill, for checkpoints.
+        partial: A folder that survives a kill until the stage is finished, for checkpoints.
         stages: Folder of every stage of this build, by name; those in ``Stage.after`` are whole.
         sources: The run, the data set and the split that the build started from.
     """
 
     folder: Path
-    partial: Callable[[], Path]
+    partial: Path
     stages: Mapping[str, Path]
     recipe: Recipe
     target: Target

@@ -7,7 +7,7 @@ import time
 from types import ModuleType
 
 from allnet_edge.artifacts.files import sha256_bytes, write_bytes, write_json
-from allnet_edge.convert.engine_from_onnx import engine_from_onnx
+from allnet_edge.convert.engine_from_onnx import EngineBuilder
 from allnet_edge.errors import ConversionError
 from allnet_edge.measure.system import package_version
 from allnet_edge.pipeline.candidates import Form, forms
@@ -25,15 +25,17 @@ def run(work: Work) -> None:
     graphs = [form for form in forms(work.recipe, work.target) if form.format == "onnx"]
     rows: list[dict[str, object]] = []
     if _has_gpu() and (trt := _load("tensorrt")) is not None:
-        rows += [_row(work, trt, form, None) for form in graphs]
+        real = EngineBuilder(trt)
+        rows += [_row(work, real, form, None) for form in graphs]
     proof = _load("tensorrt_rtx")
     if proof is not None:
-        rows += [_row(work, proof, form, sm) for form in graphs for sm in work.target.trt_proof_sms]
+        ahead = EngineBuilder(proof)
+        rows += [_row(work, ahead, form, sm) for form in graphs for sm in work.target.trt_proof_sms]
     why = None if rows else "neither tensorrt with a GPU nor tensorrt-rtx is installed here"
     write_json(work.folder / "compile.json", {"rows": rows, "not_proven": why})
 
 
-def _row(work: Work, trt: ModuleType, form: Form, sm: int | None) -> dict[str, object]:
+def _row(work: Work, builder: EngineBuilder, form: Form, sm: int | None) -> dict[str, object]:
     tool = "tensorrt" if sm is None else "tensorrt-rtx"
     where = "this machine's GPU" if sm is None else f"SM {sm / 10:.1f}"
     work.progress(f"{form.id} for {where}", 0, 0)
@@ -46,7 +48,7 @@ def _row(work: Work, trt: ModuleType, form: Form, sm: int | None) -> dict[str, o
     }
     began = time.monotonic()
     try:
-        engine = engine_from_onnx(trt, form.path(work.stages), sm=sm)
+        engine = builder.build(form.path(work.stages), sm=sm)
     except ConversionError as error:
         work.log.info("%s", error)
         return {**row, "ok": False, "why": error.what}

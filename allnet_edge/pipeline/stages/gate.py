@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import tf_keras
 
 from allnet_edge.artifacts.files import read_json, write_json, write_text
 from allnet_edge.engines.opening import open_file
@@ -16,7 +15,6 @@ from allnet_edge.measure.cells import Cells, Scores, require_unseen
 from allnet_edge.measure.gate import judge
 from allnet_edge.measure.gate_report import GateCandidate, GateReport
 from allnet_edge.measure.thresholds import transfer_threshold
-from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.candidates import forms
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.pipeline.stages.scoring import Judged, Probabilities, Reference, save_arrays, score
@@ -48,7 +46,8 @@ def run(work: Work) -> None:
 
     answers: dict[str, _Answers] = {}
     if "prune" in work.stages:
-        answers[PRUNED] = _of_pruned(work, validation, test)
+        with np.load(work.stages["prune"] / "answers.npz") as stored:
+            answers[PRUNED] = _Answers(stored["validation"], stored["test"])
     for form in forms(work.recipe, work.target):
         with open_file(form.path(work.stages), work.recipe.bench.threads) as runner:
             answers[form.id] = _Answers(
@@ -99,23 +98,6 @@ def _require_unseen(work: Work, cells: Cells, *, leaking: bool) -> None:
     known = [s.patient for s in index.samples if s.sha256 in hashes and s.patient is not None]
     require_unseen(
         cells, used_for="calibration", sha256s=hashes, patients=() if leaking else set(known)
-    )
-
-
-def _of_pruned(work: Work, validation: Judged, test: Judged) -> _Answers:
-    """The rung between the float network and its exports."""
-    model, network = float_model.instantiate(tf_keras, work.stages["prune"])
-    return _Answers(
-        *(
-            score(
-                lambda images: network.predict(images.astype(np.float32), verbose=0),
-                judged.paths,
-                model.spec.preprocess,
-                f"{PRUNED} on {part} cells",
-                work.progress,
-            )
-            for part, judged in (("validation", validation), ("test", test))
-        )
     )
 
 

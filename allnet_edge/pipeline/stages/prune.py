@@ -1,5 +1,7 @@
 """Prune the float network and fine-tune it on the training part."""
 
+import numpy as np
+import numpy.typing as npt
 import tf_keras
 
 from allnet_edge.artifacts.files import write_json
@@ -7,11 +9,15 @@ from allnet_edge.compress.prune import prune, report
 from allnet_edge.measure.system import package_version
 from allnet_edge.models.storage import float_model
 from allnet_edge.models.storage.float_model import TrainingRecord
+from allnet_edge.models.storage.weights import assign
 from allnet_edge.pipeline.stage import Work
+from allnet_edge.pipeline.stages.scoring import Judged, save_arrays, score
 
 
 def run(work: Work) -> None:
-    """Write another float model, and ``sparsity.json`` with the zeros of every kernel."""
+    """Write another float model, ``sparsity.json`` with the zeros of every kernel, ``answers.npz``
+    with its probabilities, so that the gate can tell what pruning lost from what the export lost.
+    """
     model, network = float_model.instantiate(tf_keras, work.sources.run)
     index, split = work.sources.load(work.progress)
     samples = split.samples("train", index)
@@ -41,3 +47,15 @@ def run(work: Work) -> None:
         ),
     )
     write_json(work.folder / "sparsity.json", report(arrays))
+    assign(network, arrays)
+    answers: dict[str, npt.NDArray[np.generic]] = {
+        part: score(
+            lambda images: network.predict(images.astype(np.float32), verbose=0),
+            Judged.of(part, index, split, model).paths,
+            model.spec.preprocess,
+            f"pruned network on {part} cells",
+            work.progress,
+        )
+        for part in ("validation", "test")
+    }
+    save_arrays(work.folder / "answers.npz", answers)

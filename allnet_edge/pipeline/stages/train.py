@@ -20,15 +20,14 @@ def run(work: Work) -> None:
 
     index = load_index(work.sources.data, cache=work.sources.cache, progress=work.progress)
     split = make_split(index, "patient", seed=settings.seed, fractions=(0.5, 0.15, 0.35))
-    partial = work.partial()
     train(
         settings,
         index,
         split,
         choose_labels(index, None),
-        partial,
+        work.partial,
         resume=True,
         progress=work.progress,
     )
     for name in ("model.safetensors", "model.json", "history.json", "split.json", "metrics.json"):
-        shutil.copyfile(partial / name, work.folder / name)
+        shutil.copyfile(work.partial / name, work.folder / name)

@@ -1,0 +1,75 @@
+"""Starting a stage's worker, listening to it, and telling how it ended."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from allnet_edge import errors
+from allnet_edge.errors import AllnetEdgeError, ConversionError
+from allnet_edge.pipeline.worker import Request
+from allnet_edge.progress import Progress
+
+
+def launch(request: Request, log: Path, progress: Progress) -> None:
+    """Run one stage in a process of its own and wait for it.
+
+    Args:
+        log: Gets everything that the stage and its libraries print.
+
+    Raises:
+        AllnetEdgeError: The stage's own error, as it raised it.
+        ConversionError: It crashed or met an error that we do not know.
+    """
+    reader, writer = os.pipe()
+    with log.open("wb") as stream, os.fdopen(reader, encoding="utf-8") as messages:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "allnet_edge.pipeline.worker", str(writer)],
+            stdin=subprocess.PIPE,
+            stdout=stream,
+            stderr=stream,
+            pass_fds=(writer,),
+        )
+        os.close(writer)
+        try:
+            if process.stdin is None:
+                raise AllnetEdgeError("the worker has no stdin")
+            with process.stdin as request_pipe:
+                request_pipe.write(request.model_dump_json().encode())
+            error = None
+            for line in messages:
+                message = json.loads(line)
+                if "progress" in message:
+                    progress(*message["progress"])
+                else:
+                    error = message["error"]
+            code = process.wait()
+        finally:
+            process.kill()
+            process.wait()
+    if error is not None:
+        raise _known(error)
+    if code == 130:  # Ctrl-C reaches the whole process group
+        raise KeyboardInterrupt
+    if code != 0:
+        raise ConversionError(
+            f"the stage '{request.stage}' ended with {_ending(code)}",
+            where=log,
+            fix="the log has the whole story; the same command resumes at this stage",
+        )
+
+
+def _known(message: dict[str, str | None]) -> AllnetEdgeError:
+    kind = getattr(errors, str(message["kind"]), AllnetEdgeError)
+    made: AllnetEdgeError = kind(str(message["what"]), where=message["where"], fix=message["fix"])
+    return made
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    hint = ", perhaps for lack of memory" if name == "SIGKILL" else ", a crash in a native library"
+    return f"signal {name}{hint}"
