@@ -1,0 +1,77 @@
+"""A stage's process: what its end means for the build."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from allnet_edge.errors import ConversionError, IntegrityError, SplitError, StorageError
+from allnet_edge.pipeline.launch import _ending, _known, launch
+from allnet_edge.pipeline.worker import Request, error_to_json
+from allnet_edge.progress import silent
+from allnet_edge.spec.recipe import Recipe
+from allnet_edge.spec.target import load_target
+
+
+def request(tmp_path: Path, stage: str) -> Request:
+    (tmp_path / stage).mkdir()
+    return Request(
+        stage=stage,
+        title="a stage under test",
+        folder=tmp_path / stage,
+        partial=tmp_path / "partial",
+        stages={"export": tmp_path / "export"},
+        recipe=Recipe(),
+        target=load_target("jetson"),
+        run=tmp_path / "run",
+        data=tmp_path / "data",
+        split=None,
+        cache=tmp_path / "cache",
+    )
+
+
+def test_a_missing_input_is_a_storage_error_that_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(StorageError) as caught:
+        launch(request(tmp_path, "half"), tmp_path / "log", silent)
+    assert "model.fp32.onnx" in str(caught.value.where)
+    assert "Traceback" in (tmp_path / "log").read_text()
+
+
+def test_an_error_of_the_tree_comes_through_as_itself(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="no readable float model"):
+        launch(request(tmp_path, "prune"), tmp_path / "log", silent)
+
+
+def test_an_unknown_error_is_told_with_its_log(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError) as caught:
+        launch(request(tmp_path, "no_such_stage"), tmp_path / "log", silent)
+    assert caught.value.where == str(tmp_path / "log")
+    assert "ModuleNotFoundError" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (1, "exit code 1"),
+        (-signal.SIGSEGV, "SIGSEGV, a crash in a native library"),
+        (-signal.SIGABRT, "SIGABRT, a crash in a native library"),
+        (-signal.SIGKILL, "SIGKILL, perhaps for lack of memory"),
+    ],
+)
+def test_how_a_process_ended_in_words(code: int, said: str) -> None:
+    assert said in _ending(code)
+
+
+def test_an_error_survives_the_way_to_the_parent() -> None:
+    error = SplitError("it leaks", where="split.json", fix="split again")
+    again = _known(error_to_json(error))  # type: ignore[arg-type]
+    assert type(again) is SplitError
+    assert str(again) == str(error)
+    assert again.exit_code == 9
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(StorageError):
+        launch(request(tmp_path, "half"), tmp_path / "log", silent)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

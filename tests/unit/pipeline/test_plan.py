@@ -1,0 +1,119 @@
+"""A build's plan, before anything runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from allnet_edge.errors import RecipeError, UnknownNameError, UsageError
+from allnet_edge.pipeline.candidates import exported, forms
+from allnet_edge.pipeline.order import stages_of
+from allnet_edge.pipeline.plan import make_plan
+from allnet_edge.spec.recipe import PruneSpec, Recipe
+from allnet_edge.spec.target import Target, all_targets, load_target
+
+JETSON, PI = load_target("jetson"), load_target("pi")
+
+
+def names(recipe: Recipe, target: Target) -> list[str]:
+    return [stage.name for stage in stages_of(recipe, target)]
+
+
+def test_the_embedded_default_has_every_stage(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, "jetson")
+    assert plan.embedded
+    assert [stage.name for stage in plan.stages] == [
+        "cells", "train", "reference", "prune", "export", "quantize", "half", "compile", "gate",
+        "benchmark", "report",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
+def test_every_stage_comes_after_what_it_reads(target: Target) -> None:
+    recipe = Recipe(prune=PruneSpec(kind="2:4"))
+    seen: set[str] = set()
+    present = set(names(recipe, target))
+    for stage in stages_of(recipe, target):
+        assert set(stage.after) & present <= seen, stage.name
+        seen.add(stage.name)
+
+
+def test_a_run_of_ones_own_leaves_out_cells_and_training(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path / "out", "pi", run=tmp_path, data=tmp_path)
+    found = [stage.name for stage in plan.stages]
+    assert not {"cells", "train", "prune", "half", "compile"} & set(found)
+    assert plan.sources.split_path == tmp_path / "split.json"
+
+
+def test_one_precision_is_judged_but_made_from_the_float_graphs() -> None:
+    recipe = Recipe(precisions=("int8",))
+    assert [form.id for form in forms(recipe, JETSON)] == ["onnx-int8", "litert-int8"]
+    assert exported(JETSON) == ("onnx", "tflite")
+    assert "export" in names(recipe, JETSON)
+    assert "half" not in names(recipe, JETSON)
+
+
+def test_without_int8_nothing_is_calibrated() -> None:
+    assert "quantize" not in names(Recipe(precisions=("fp32", "fp16")), JETSON)
+
+
+def test_a_target_without_tensorrt_is_given_no_proof() -> None:
+    assert "compile" not in names(Recipe(), PI)
+    assert "compile" in names(Recipe(), JETSON)
+
+
+def test_nothing_to_build_is_refused() -> None:
+    with pytest.raises(RecipeError, match="can use none of the precisions fp16"):
+        stages_of(Recipe(precisions=("fp16",)), PI)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "sparsity"),
+    [("none", "none", 0.5), ("2:4", "2:4", 0.5), ("unstructured=0.8", "unstructured", 0.8)],
+)
+def test_prune_overrides_the_recipe(tmp_path: Path, text: str, kind: str, sparsity: float) -> None:
+    plan = make_plan(tmp_path, "jetson", prune=text)
+    assert (plan.recipe.prune.kind, plan.recipe.prune.sparsity) == (kind, sparsity)
+    assert plan.recipe.prune.epochs == 3  # the embedded recipe's other settings stay
+
+
+def test_margins_override_the_recipe(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, "jetson", max_drops=("specificity=0.01", "auc=0.005"))
+    gate = plan.recipe.gate
+    assert (gate.specificity, gate.auc, gate.sensitivity) == (0.01, 0.005, 0.02)
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="belong together"):
+        make_plan(tmp_path, "jetson", run=tmp_path)
+    with pytest.raises(UnknownNameError, match="unknown target"):
+        make_plan(tmp_path, "jetpack")
+    with pytest.raises(RecipeError, match="does not know"):
+        make_plan(tmp_path, "jetson", prune="channels")
+    embedded = tmp_path / "embedded.toml"
+    embedded.write_text('[phantom]\nimages = 60\npatients = 6\n[train]\nmodel = "allnet"\n')
+    with pytest.raises(RecipeError, match="trains a network of its own"):
+        make_plan(tmp_path, "jetson", run=tmp_path, data=tmp_path, recipe=embedded)
+    plain = tmp_path / "plain.toml"
+    plain.write_text("[calibration]\nimages = 16\n")
+    with pytest.raises(RecipeError, match=r"no \[train\]"):
+        make_plan(tmp_path, "jetson", recipe=plain)
+
+
+def test_a_key_holds_every_setting_that_changes_the_result(tmp_path: Path) -> None:
+    """Each setting of the recipe is among the settings of at least one stage."""
+    plan = make_plan(tmp_path, "jetson")
+    other = plan.recipe.model_copy(
+        update={
+            "gate": plan.recipe.gate.model_copy(update={"sensitivity": 0.5}),
+            "calibration": plan.recipe.calibration.model_copy(update={"images": 9}),
+            "bench": plan.recipe.bench.model_copy(update={"threads": 1}),
+            "prune": plan.recipe.prune.model_copy(update={"distil": 0.5}),
+            "precisions": ("fp32",),
+        }
+    )
+    changed = replace(plan, recipe=other)
+    before = {stage.name: stage.settings(plan.recipe, plan.target) for stage in plan.stages}
+    after = {stage.name: stage.settings(changed.recipe, plan.target) for stage in plan.stages}
+    differing = {name for name in before if before[name] != after[name]}
+    assert {"prune", "quantize", "compile", "gate", "benchmark", "report"} <= differing
