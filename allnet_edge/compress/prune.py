@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
@@ -48,6 +49,7 @@ def prune(
         ConversionError: A layer that should be 2:4 sparse is not.
     """
     tf_keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
     steps = math.ceil(len(paths) / batch_size) * settings.epochs
     wrapped = tf_keras.models.clone_model(
         model, clone_function=lambda layer: _wrap(layer, settings, steps)

@@ -43,14 +43,16 @@ class PruneSpec(Frozen):
             RecipeError: Anything else.
         """
         match = _PRUNE.fullmatch(text)
-        if match is None:
+        share = float(match["sparsity"] or 0.5) if match else 0.0
+        # A text such as 0.0 or 0.9999... may still be a share of nothing or of everything.
+        if match is None or not 0 < share < 1:
             raise RecipeError(
                 f"--prune does not know '{text}'",
                 fix="give none, 2:4 or unstructured=S with 0 < S < 1, e.g. unstructured=0.5",
             )
         changed: dict[str, object] = {"kind": text.partition("=")[0]}
         if match["sparsity"]:
-            changed["sparsity"] = float(match["sparsity"])
+            changed["sparsity"] = share
         return (base or cls()).model_copy(update=changed)
 
 
