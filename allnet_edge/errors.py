@@ -124,3 +124,8 @@ class ImageError(DataError):
 
 class SplitError(DataError):
     """A split that cannot be made, or whose parts share an image or a patient."""
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says, without the pages that follow."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -38,25 +38,38 @@ class EngineBuilder:
             The serialized engine.
 
         Raises:
-            ConversionError: The graph does not parse or build; the first reason TensorRT gave.
+            ConversionError: The graph does not parse or build (the first reason that TensorRT
+                gave), or this version cannot build for ``sm``.
         """
         self._errors.clear()
         builder = self._trt.Builder(self._logger)
         network = builder.create_network(_network_flags(self._trt))
         parser = self._trt.OnnxParser(network, self._logger)
         if not parser.parse(graph.read_bytes()):
-            raise ConversionError(
-                f"TensorRT cannot parse the graph: {parser.get_error(0).desc()}", where=graph
-            )
+            reason = parser.get_error(0).desc() if parser.num_errors else self._reason
+            raise ConversionError(f"TensorRT cannot parse the graph: {reason}", where=graph)
         config = builder.create_builder_config()
         if sm is not None:
             config.num_compute_capabilities = 1
-            config.set_compute_capability(getattr(self._trt.ComputeCapability, f"SM{sm}"), 0)
+            config.set_compute_capability(_capability(self._trt, sm), 0)
         engine = builder.build_serialized_network(network, config)
         if engine is None:
-            reason = self._errors[0] if self._errors else "no reason given"
-            raise ConversionError(f"TensorRT cannot build the graph: {reason}", where=graph)
+            raise ConversionError(f"TensorRT cannot build the graph: {self._reason}", where=graph)
         return bytes(engine)
+
+    @property
+    def _reason(self) -> str:
+        return self._errors[0] if self._errors else "no reason given"
+
+
+def _capability(trt: ModuleType, sm: int) -> object:
+    known = trt.ComputeCapability.__members__
+    if f"SM{sm}" not in known:
+        raise ConversionError(
+            f"TensorRT-RTX {trt.__version__} cannot build for SM {sm / 10:.1f}",
+            fix=f"it knows: {', '.join(sorted(name for name in known if name.startswith('SM')))}",
+        )
+    return known[f"SM{sm}"]
 
 
 def _network_flags(trt: ModuleType) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from allnet_edge.errors import ConversionError
+from allnet_edge.errors import ConversionError, first_line
 
 
 def fp16_from_onnx(float_model: Path, target: Path) -> None:
@@ -27,7 +27,7 @@ def fp16_from_onnx(float_model: Path, target: Path) -> None:
         onnx.save(half, target)
     except (ValueError, RuntimeError) as error:
         raise ConversionError(
-            f"the ONNX graph cannot be made float16: {str(error).splitlines()[0]}",
+            f"the ONNX graph cannot be made float16: {first_line(error)}",
             where=float_model,
         ) from error
 

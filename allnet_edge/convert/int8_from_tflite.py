@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe_manager
 from ai_edge_quantizer.utils import qsv_utils
 
-from allnet_edge.errors import ConversionError
+from allnet_edge.errors import ConversionError, first_line
 from allnet_edge.progress import Progress, silent
 
 _INPUT, _SIGNATURE = "pixels", "serving_default"
@@ -62,7 +62,7 @@ def int8_from_tflite(
         return bytes(work.quantize(_with_whole_input(ranges)).quantized_model)
     except (ValueError, RuntimeError) as error:
         raise ConversionError(
-            f"the TFLite graph cannot be quantized: {str(error).splitlines()[0]}",
+            f"the TFLite graph cannot be quantized: {first_line(error)}",
             where=float_model,
         ) from error
 

@@ -5,11 +5,18 @@ import tensorflow as tf
 import tf2onnx
 
 from allnet_edge.convert.onnx_cleanup import clean
-from allnet_edge.errors import ConversionError
+from allnet_edge.errors import ConversionError, first_line
 from allnet_edge.models.towers.api import KerasModel
 
 OPSET = 17  # the last that TensorRT 8.5 (JetPack 5.1) reads
 INPUT, OUTPUT = "pixels", "probability"
+# Those of onnx derive from Exception alone.
+_REFUSALS = (
+    ValueError,
+    RuntimeError,
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+)
 
 
 def onnx_from_keras(model: KerasModel, size: int) -> onnx.ModelProto:
@@ -36,9 +43,9 @@ def onnx_from_keras(model: KerasModel, size: int) -> onnx.ModelProto:
         proto, _ = tf2onnx.convert.from_function(serve, input_signature=signature, opset=OPSET)
         proto = clean(proto)
         onnx.checker.check_model(proto, full_check=True)
-    except (ValueError, RuntimeError, onnx.checker.ValidationError) as error:
+    except _REFUSALS as error:
         raise ConversionError(
-            f"the network cannot be written as ONNX: {str(error).splitlines()[0]}",
+            f"the network cannot be written as ONNX: {first_line(error)}",
             fix="the stage's log names the operator; replace that layer in the network",
         ) from error
     return proto

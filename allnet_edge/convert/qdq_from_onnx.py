@@ -20,7 +20,7 @@ from onnxruntime.quantization import (
 )
 
 from allnet_edge.convert.onnx_from_keras import INPUT
-from allnet_edge.errors import ConversionError
+from allnet_edge.errors import ConversionError, first_line
 from allnet_edge.progress import Progress, silent
 
 _QUANTIZED = ["Conv", "MatMul", "Gemm"]
@@ -71,11 +71,11 @@ def qdq_from_onnx(
             extra_options=_OPTIONS,
         )
     except (ValueError, RuntimeError) as error:
+        if not reader.read:
+            raise ConversionError("there are no calibration images to take ranges from") from error
         raise ConversionError(
-            f"the ONNX graph cannot be quantized: {str(error).splitlines()[0]}", where=float_model
+            f"the ONNX graph cannot be quantized: {first_line(error)}", where=float_model
         ) from error
-    if not reader.read:
-        raise ConversionError("there are no calibration images to take ranges from")
     quantized = onnx.load(target)
     _refuse_offsets(quantized, target)
     quantized.doc_string = ""

@@ -1,8 +1,9 @@
 """tf-keras network -> TFLite, float32, static batch 1."""
 
 import tensorflow as tf
+from tensorflow.lite.python.convert_phase import ConverterError
 
-from allnet_edge.errors import ConversionError
+from allnet_edge.errors import ConversionError, first_line
 from allnet_edge.models.towers.api import KerasModel
 
 
@@ -30,9 +31,9 @@ def tflite_from_keras(model: KerasModel, size: int) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         flatbuffer: bytes = converter.convert()
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, ConverterError) as error:
         raise ConversionError(
-            f"the network cannot be written as TFLite: {str(error).splitlines()[0]}",
+            f"the network cannot be written as TFLite: {first_line(error)}",
             fix="the stage's log names the operator; replace that layer in the network",
         ) from error
     return flatbuffer
