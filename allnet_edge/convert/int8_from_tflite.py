@@ -12,14 +12,22 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe_manager
-from ai_edge_quantizer.utils import qsv_utils
+from ai_edge_quantizer.utils import qsv_utils, tfl_flatbuffer_utils
 
 from allnet_edge.errors import ConversionError, first_line
 from allnet_edge.progress import Progress, silent
 
 _INPUT, _SIGNATURE = "pixels", "serving_default"
 _FLOAT = "no_quantize"
+_DEAD = 1e-6  # a range below it is no range
+_STEEPEST = 256.0
+_WEIGHTED = {
+    schema.BuiltinOperator.CONV_2D,
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D,
+    schema.BuiltinOperator.FULLY_CONNECTED,
+}
 _FLOAT_TAIL = r".*/logits/.*|StatefulPartitionedCall.*|.*probability.*"
 _Operation = qtyping.TFLOperationName
 
@@ -59,12 +67,15 @@ def int8_from_tflite(
         if not ranges:
             raise ConversionError("there are no calibration images to take ranges from")
         work = quantizer.Quantizer(str(float_model), recipe.get_quantization_recipe())
-        return bytes(work.quantize(_with_whole_input(ranges)).quantized_model)
+        sound = _with_live_ranges(_with_whole_input(ranges))
+        quantized = bytes(work.quantize(sound).quantized_model)
     except (ValueError, RuntimeError) as error:
         raise ConversionError(
             f"the TFLite graph cannot be quantized: {first_line(error)}",
             where=float_model,
         ) from error
+    _refuse_steep(quantized, float_model)
+    return quantized
 
 
 def _recipe(keep_float: Iterable[str]) -> recipe_manager.RecipeManager:
@@ -87,3 +98,55 @@ def _with_whole_input(ranges: dict[str, qtyping.QSV]) -> dict[str, qtyping.QSV]:
         "max": np.full_like(ranges[name]["max"], 255.0),
     }
     return {**ranges, name: {**ranges[name], **whole}}
+
+
+def _with_live_ranges(ranges: dict[str, qtyping.QSV]) -> dict[str, qtyping.QSV]:
+    """Give 0..1 to tensors that are constant on every calibration image, such as dead ReLUs.
+
+    Their range of nothing would become a scale of 4e-12, which clips whatever an unseen cell
+    makes of that channel, and whose requantization factor crashes XNNPACK.
+    """
+    return {
+        name: {
+            **found,
+            "min": np.minimum(found["min"], 0.0),
+            "max": np.where(_width(found) < _DEAD, 1.0, found["max"]),
+        }
+        if found and np.size(found["max"]) == 1 and _width(found) < _DEAD
+        else found
+        for name, found in ranges.items()
+    }
+
+
+def _width(found: qtyping.QSV) -> float:
+    return float(np.max(found["max"]) - np.min(found["min"]))
+
+
+def _refuse_steep(quantized: bytes, float_model: Path) -> None:
+    """Refuse what XNNPACK would crash on: a requantization factor of 256 or more.
+
+    The factor of a layer is input scale x weight scale / output scale; XNNPACK supports less than
+    256 (its operators' ``xnn_status_unsupported_parameter``), and aborts in LiteRT 2.3.
+    """
+    model = tfl_flatbuffer_utils.read_model(quantized)
+    layers = {at for at, code in enumerate(model.operatorCodes) if code.builtinCode in _WEIGHTED}
+    for graph in model.subgraphs:
+        for operator in (one for one in graph.operators if one.opcodeIndex in layers):
+            tensors = [graph.tensors[at] for at in (*operator.inputs[:2], operator.outputs[0])]
+            scales = [t.quantization.scale if t.quantization else None for t in tensors]
+            if any(scale is None or not len(scale) for scale in scales):
+                continue  # a layer that stays float
+            source, weights, target = (np.asarray(scale, np.float64) for scale in scales)
+            factor = float((source[0] * weights / target[0]).max())
+            if factor >= _STEEPEST:
+                raise ConversionError(
+                    f"quantizing '{_name(tensors[2])}' needs a factor of {factor:.3g}, "
+                    f"and XNNPACK takes less than {_STEEPEST:.0f}",
+                    where=float_model,
+                    fix="the layer is nearly dead: train longer, or keep it in float",
+                )
+
+
+def _name(tensor: object) -> str:
+    name = getattr(tensor, "name", b"?")
+    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
