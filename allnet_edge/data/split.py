@@ -1,5 +1,6 @@
 """A split: which sample is for training, validation or test, with the proof that it is clean."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -96,6 +97,11 @@ class Split(Frozen):
         if absent:
             raise _absent(absent, index)
         return tuple(by_id[member.id] for member in members)
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the split: a run's description carries it."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def verify(self, index: SampleIndex) -> None:
         """Prove that the split is clean and fits the data set as it is now.

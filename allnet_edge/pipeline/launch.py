@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from allnet_edge import errors
-from allnet_edge.errors import AllnetEdgeError, ConversionError
+from allnet_edge.errors import AllnetEdgeError, ConversionError, EnvironmentMismatch
 from allnet_edge.pipeline.worker import Request
 from allnet_edge.progress import Progress
 
@@ -21,12 +21,13 @@ def launch(request: Request, log: Path, progress: Progress) -> None:
 
     Raises:
         AllnetEdgeError: The stage's own error, as it raised it.
-        ConversionError: It crashed or met an error that we do not know.
+        EnvironmentMismatch: It was killed, or ran out of memory.
+        ConversionError: A native library crashed.
     """
     reader, writer = os.pipe()
     with log.open("wb") as stream, os.fdopen(reader, encoding="utf-8") as messages:
         process = subprocess.Popen(
-            [sys.executable, "-m", "allnet_edge.pipeline.worker", str(writer)],
+            [sys.executable, "-m", "allnet_edge.pipeline.worker", str(writer), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=stream,
@@ -53,6 +54,12 @@ def launch(request: Request, log: Path, progress: Progress) -> None:
         raise _known(error)
     if code == 130:  # Ctrl-C reaches the whole process group
         raise KeyboardInterrupt
+    if code == -signal.SIGKILL:
+        raise EnvironmentMismatch(
+            f"the stage '{request.stage}' was killed, as the system does for lack of memory",
+            where=log,
+            fix="close other programs or take a larger machine; the same command resumes here",
+        )
     if code != 0:
         raise ConversionError(
             f"the stage '{request.stage}' ended with {_ending(code)}",
@@ -70,6 +77,4 @@ def _known(message: dict[str, str | None]) -> AllnetEdgeError:
 def _ending(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
-    name = signal.Signals(-code).name
-    hint = ", perhaps for lack of memory" if name == "SIGKILL" else ", a crash in a native library"
-    return f"signal {name}{hint}"
+    return f"signal {signal.Signals(-code).name}, a crash in a native library"

@@ -1,5 +1,7 @@
 """The stages of a build, in order: data, checked before anything runs."""
 
+import os
+
 from allnet_edge.errors import RecipeError
 from allnet_edge.pipeline.candidates import forms
 from allnet_edge.pipeline.stage import Stage
@@ -12,8 +14,12 @@ _ALL = (
         settings=lambda r, _: {"phantom": r.phantom.model_dump(mode="json") if r.phantom else None},
     ),
     Stage(
-        "train", "train the float network", after=("cells",), tools=("keras", "tensorflow", "jax"),
-        settings=lambda r, _: {"train": r.train.model_dump(mode="json") if r.train else None},
+        "train", "train the float network", after=("cells",),
+        tools=("keras", "tensorflow", "jax", "torch"),
+        settings=lambda r, _: {
+            "train": r.train.model_dump(mode="json") if r.train else None,
+            "backend": os.environ.get("KERAS_BACKEND", "the first that is installed"),
+        },
     ),
     Stage(
         "reference", "freeze the float network's answers", after=("train",),
@@ -31,7 +37,7 @@ _ALL = (
         settings=lambda _, t: {"formats": list(t.formats)}, reads_run=True,
     ),
     Stage(
-        "quantize", "quantize to int8", after=("export", "reference"),
+        "quantize", "quantize to int8", after=("export",),
         tools=("onnx", "onnxruntime", "ai-edge-quantizer", "ai-edge-litert"),
         settings=lambda r, t: {
             "calibration": r.calibration.model_dump(mode="json"), "formats": list(t.formats),

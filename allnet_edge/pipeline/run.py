@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from allnet_edge import __version__
 from allnet_edge.artifacts.builddir import BuildDir, stage_key
-from allnet_edge.artifacts.files import canonical_json, sha256_bytes
+from allnet_edge.artifacts.files import canonical_json, sha256_bytes, sha256_file
 from allnet_edge.measure.gate_report import GateReport
 from allnet_edge.measure.system import package_version
 from allnet_edge.pipeline.launch import launch
 from allnet_edge.pipeline.plan import Plan
 from allnet_edge.pipeline.publish import publish
+from allnet_edge.pipeline.sources import Sources
 from allnet_edge.pipeline.stage import Stage
 from allnet_edge.pipeline.worker import Request
 from allnet_edge.progress import Progress, silent
@@ -36,6 +38,21 @@ class Outcome:
     skipped: tuple[str, ...]
 
 
+class _Identity:
+    """What the sources are, found out once a run and only when a stage asks for it."""
+
+    def __init__(self, sources: Sources, progress: Progress) -> None:
+        self._sources, self._progress = sources, progress
+
+    @cached_property
+    def of_run(self) -> dict[str, str]:
+        return self._sources.run_identity()
+
+    @cached_property
+    def of_cells(self) -> dict[str, str]:
+        return self._sources.identity(self._progress)
+
+
 def run(plan: Plan, progress: Progress = silent) -> Outcome:
     """Make every stage that is not current, then the report and the bundle.
 
@@ -43,7 +60,10 @@ def run(plan: Plan, progress: Progress = silent) -> Outcome:
         AllnetEdgeError: Of the stage that failed; what was finished before it stays.
     """
     with BuildDir.open(plan.out) as build:
-        ran = tuple(stage.name for stage in plan.stages if _make(build, plan, stage, progress))
+        identity = _Identity(plan.sources, progress)
+        ran = tuple(
+            stage.name for stage in plan.stages if _make(build, plan, stage, identity, progress)
+        )
         skipped = tuple(stage.name for stage in plan.stages if stage.name not in ran)
         gate = GateReport.model_validate_json((build.path("gate") / "gate.json").read_bytes())
         published = publish(build, plan)
@@ -58,9 +78,11 @@ def run(plan: Plan, progress: Progress = silent) -> Outcome:
     )
 
 
-def _make(build: BuildDir, plan: Plan, stage: Stage, progress: Progress) -> bool:
+def _make(
+    build: BuildDir, plan: Plan, stage: Stage, identity: _Identity, progress: Progress
+) -> bool:
     """Make one stage; False where it was whole already."""
-    inputs = _inputs(build, plan, stage)
+    inputs = _inputs(build, plan, stage, identity)
     settings = dict(stage.settings(plan.recipe, plan.target))
     tools = tool_versions(stage)
     key = stage_key(stage.name, inputs=inputs, settings=settings, tools=tools)
@@ -87,7 +109,7 @@ def _make(build: BuildDir, plan: Plan, stage: Stage, progress: Progress) -> bool
     return True
 
 
-def _inputs(build: BuildDir, plan: Plan, stage: Stage) -> dict[str, str]:
+def _inputs(build: BuildDir, plan: Plan, stage: Stage, identity: _Identity) -> dict[str, str]:
     """Hashes of all that a stage reads: earlier stages by their files, and the sources."""
     found = {}
     for name in (one.name for one in plan.stages if one.name in stage.after):
@@ -95,15 +117,19 @@ def _inputs(build: BuildDir, plan: Plan, stage: Stage) -> dict[str, str]:
         if record is not None:
             found[f"stage:{name}"] = sha256_bytes(canonical_json(record.files))
     if stage.reads_run:
-        found["run"] = plan.sources.model().weights_sha256
+        found |= identity.of_run
     if stage.reads_cells:
-        found |= plan.sources.identity()
+        found |= identity.of_cells
+    pinned = plan.recipe.calibration.pinned
+    if stage.name == "quantize" and pinned is not None:
+        found["pinned"] = sha256_file(pinned)
     return found
 
 
 def tool_versions(stage: Stage) -> dict[str, str]:
     """Versions of the packages that a stage uses, of those that are installed."""
-    versions = {name: package_version(name) for name in stage.tools}
+    names = (*stage.tools, "pillow") if stage.reads_cells else stage.tools
+    versions = {name: package_version(name) for name in names}
     known = {name: version for name, version in versions.items() if version is not None}
     return {"allnet-edge": __version__, **known}
 

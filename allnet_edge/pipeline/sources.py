@@ -8,8 +8,8 @@ import numpy as np
 from allnet_edge.artifacts.files import sha256_file
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.data.scan import load_index
-from allnet_edge.data.split import Split, load_split
-from allnet_edge.errors import DataError, SplitError
+from allnet_edge.data.split import Member, Split, load_split
+from allnet_edge.errors import DataError, IntegrityError, SplitError
 from allnet_edge.measure.cells import Cells
 from allnet_edge.models.storage import float_model
 from allnet_edge.models.storage.float_model import FloatModel
@@ -45,14 +45,17 @@ class Sources:
         """The data set and its split, verified against each other and against the run.
 
         Raises:
+            IntegrityError: The run's split was changed after training.
             SplitError: The split leaks, does not fit the data, or its test part holds cells or
                 patients that the network was trained or chosen on.
         """
+        own = self._own_split()
         index = load_index(self.data, progress=progress, cache=self.cache)
-        split = load_split(self.split_path)
+        split = own if self.split is None else load_split(self.split)
         split.verify(index)
         if self.split is not None:
-            self._refuse_seen(split)
+            self._refuse_seen(split, "test", own, ("train", "validation"))
+            self._refuse_seen(split, "validation", own, ("train",))
         return index, split
 
     def identity(self, progress: Progress = silent) -> dict[str, str]:
@@ -60,19 +63,43 @@ class Sources:
         index, _ = self.load(progress)
         return {"data": index.sha256, "split": sha256_file(self.split_path)}
 
-    def _refuse_seen(self, split: Split) -> None:
-        own = load_split(self.run / "split.json")
-        seen = [member for name in ("train", "validation") for member in own.parts.get(name, ())]
+    def run_identity(self) -> dict[str, str]:
+        """What a stage that reads the float model depends on; the weights are hashed anew.
+
+        Raises:
+            IntegrityError: The weights were changed after training.
+        """
+        float_model.require_unchanged(self.run)
+        return {"run": sha256_file(self.run / float_model.DESCRIPTION)}
+
+    def _own_split(self) -> Split:
+        """The split that the network was trained on, proven by the hash in its description."""
+        path = self.run / "split.json"
+        own = load_split(path)
+        if own.sha256 != self.model().split_sha256:
+            raise IntegrityError(
+                "the run's split was changed after training: its hash differs from model.json",
+                where=path,
+                fix="restore the file, or train again",
+            )
+        return own
+
+    def _refuse_seen(self, split: Split, part: str, own: Split, used: tuple[str, ...]) -> None:
+        seen = [member for name in used for member in _members(own, name)]
         files = {member.sha256 for member in seen}
         patients = {member.patient for member in seen if member.patient is not None}
-        for member in split.parts.get("test", ()):
+        for member in _members(split, part):
             if member.sha256 in files or (not split.leaking and member.patient in patients):
                 raise SplitError(
-                    f"the test part holds {member.id}, "
+                    f"the {part} part holds {member.id}, "
                     "and the network was trained or chosen on that image or that patient",
                     where=self.split_path,
                     fix="use the split of the run (leave --split out), or train again",
                 )
+
+
+def _members(split: Split, part: str) -> tuple[Member, ...]:
+    return next((members for name, members in split.parts.items() if name == part), ())
 
 
 def cells_of(samples: tuple[Sample, ...], model: FloatModel) -> Cells:

@@ -1,14 +1,15 @@
 """One stage in a process of its own.
 
-TensorFlow, TensorRT, ONNX Runtime and LiteRT in one process share allocators, thread pools and
-globals; a build that ran them all ended once in "double free or corruption". A stage that always
-starts in a fresh process gives the same bytes whether the build was interrupted or not, hands its
-memory back, and if a library crashes, only this stage fails, with its log.
+A stage that always starts in a fresh process gives the same bytes whether the build was
+interrupted or not, hands its memory back, and if one of TensorFlow, TensorRT, ONNX Runtime and
+LiteRT crashes, only this stage fails, with its log.
 
 The parent writes the request to stdin, gives the log as stdout and stderr, and reads one JSON
-object a line from the pipe whose number is the only argument: progress, and at the end the error.
+object a line from a pipe: progress, and at the end the error. The arguments are the number of that
+pipe and the parent's process id.
 """
 
+import contextlib
 import ctypes
 import importlib
 import json
@@ -19,9 +20,13 @@ import sys
 import traceback
 from pathlib import Path
 
-from pydantic import ConfigDict
-
-from allnet_edge.errors import AllnetEdgeError, StorageError
+from allnet_edge.errors import (
+    AllnetEdgeError,
+    ConversionError,
+    EnvironmentMismatch,
+    StorageError,
+    first_line,
+)
 from allnet_edge.pipeline.sources import Sources
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.spec.base import Frozen
@@ -29,12 +34,11 @@ from allnet_edge.spec.recipe import Recipe
 from allnet_edge.spec.target import Target
 
 _PR_SET_PDEATHSIG = 1
+_CONVERTS = {"prune", "export", "quantize", "half", "compile"}
 
 
 class Request(Frozen):
     """Everything that a stage works with, as it travels to the worker."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=False)
 
     stage: str
     title: str
@@ -68,8 +72,8 @@ class Request(Frozen):
 
 def main() -> int:
     """Run one stage; the exit code is that of its error."""
-    _die_with_parent()
-    pipe = int(sys.argv[1])
+    pipe, parent = int(sys.argv[1]), int(sys.argv[2])
+    _die_with(parent)
     request = Request.model_validate_json(sys.stdin.buffer.read())
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     work = request.work(pipe)
@@ -78,20 +82,40 @@ def main() -> int:
         importlib.import_module(f"allnet_edge.pipeline.stages.{request.stage}").run(work)
     except KeyboardInterrupt:
         return 130
-    except AllnetEdgeError as error:
-        traceback.print_exc()
-        _send(pipe, {"error": error_to_json(error)})
-        return error.exit_code
-    except OSError as error:
-        traceback.print_exc()
-        known = StorageError(
-            f"the stage '{request.stage}' could not read or write: {error.strerror or error}",
-            where=error.filename or request.folder.parent,
-            fix="make room or mend the permissions; the same command resumes at this stage",
-        )
+    except Exception as error:  # noqa: BLE001  # the parent is told of every error there is
+        known = _known(error, request)
         _send(pipe, {"error": error_to_json(known)})
+        with contextlib.suppress(OSError):  # the log may lie on the disk that is full
+            traceback.print_exc()
         return known.exit_code
     return 0
+
+
+def _known(error: BaseException, request: Request) -> AllnetEdgeError:
+    """The error of our tree that says what happened."""
+    if isinstance(error, AllnetEdgeError):
+        return error
+    again = "the same command resumes at this stage"
+    cause: BaseException | None = error
+    while cause is not None:  # libraries wrap what the disk said
+        if isinstance(cause, OSError):
+            return StorageError(
+                f"the stage '{request.stage}' could not read or write: {cause.strerror or cause}",
+                where=cause.filename or request.folder.parent,
+                fix=f"make room or mend the permissions; {again}",
+            )
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, MemoryError):
+        return EnvironmentMismatch(
+            f"the stage '{request.stage}' ran out of memory",
+            fix=f"close other programs or take a larger machine; {again}",
+        )
+    kind = ConversionError if request.stage in _CONVERTS else AllnetEdgeError
+    return kind(
+        f"the stage '{request.stage}' failed: {type(error).__name__}: {first_line(error)}",
+        where=request.folder.parent / "logs" / f"{request.stage}.log",
+        fix=f"the log has the whole story; {again}",
+    )
 
 
 def error_to_json(error: AllnetEdgeError) -> dict[str, object]:
@@ -108,9 +132,8 @@ def _send(pipe: int, message: dict[str, object]) -> None:
     os.write(pipe, json.dumps(message).encode() + b"\n")
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """A killed build must not leave a stage behind that goes on writing (Linux only)."""
-    parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the call
         os._exit(1)

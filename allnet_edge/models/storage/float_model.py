@@ -13,7 +13,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
 from allnet_edge import models
-from allnet_edge.artifacts.files import write_bytes, write_json
+from allnet_edge.artifacts.files import sha256_file, write_bytes, write_json
 from allnet_edge.errors import IntegrityError
 from allnet_edge.models.storage.weights import Arrays, assign
 from allnet_edge.models.towers.api import KerasModel
@@ -122,17 +122,38 @@ def load(folder: Path) -> tuple[FloatModel, Arrays]:
     """
     model = read(folder)
     path = folder / WEIGHTS
+    data = _read_weights(path)
+    _require_hash(hashlib.sha256(data).hexdigest(), model, path)
+    return model, undump(data, where=path)
+
+
+def require_unchanged(folder: Path) -> None:
+    """Check the weights against the description without loading them.
+
+    Raises:
+        IntegrityError: As ``load``.
+    """
+    path = folder / WEIGHTS
+    model = read(folder)
+    if not path.is_file():
+        _read_weights(path)
+    _require_hash(sha256_file(path), model, path)
+
+
+def _read_weights(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise IntegrityError("the weight file is missing", where=path) from error
-    if hashlib.sha256(data).hexdigest() != model.weights_sha256:
+
+
+def _require_hash(found: str, model: FloatModel, path: Path) -> None:
+    if found != model.weights_sha256:
         raise IntegrityError(
             "the weight file was changed after training: its hash differs from model.json",
             where=path,
             fix="restore the file, or train again",
         )
-    return model, undump(data, where=path)
 
 
 def dump(arrays: Arrays) -> bytes:

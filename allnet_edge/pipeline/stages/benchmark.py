@@ -15,7 +15,7 @@ from allnet_edge.engines.opening import open_file
 from allnet_edge.measure.bench_report import BenchReport, BenchRow
 from allnet_edge.measure.gate_report import GateReport
 from allnet_edge.measure.latency import LatencyRun, measure_single_stream
-from allnet_edge.measure.system import describe, peak_rss_mb
+from allnet_edge.measure.system import describe
 from allnet_edge.pipeline.candidates import Form, forms
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.spec.gate import Verdict
@@ -25,7 +25,10 @@ _IMAGES = 32  # real cells, taken in turn; zeros would be faster than any image
 
 
 def run(work: Work) -> None:
-    """Write ``bench.json`` and every raw sample in ``samples.jsonl``."""
+    """Write ``bench.json`` and every raw sample in ``samples.jsonl``.
+
+    Peak memory is null: all candidates run in this one process, whose peak is that of the largest.
+    """
     gate = GateReport.model_validate_json((work.stages["gate"] / "gate.json").read_bytes())
     verdicts = {candidate.id: candidate.verdict for candidate in gate.candidates}
     index, split = work.sources.load(work.progress)
@@ -80,7 +83,6 @@ def _measure(
             threads=runner.threads,
             load_ms=load_ms,
             end_to_end=whole,
-            peak_rss_mb=peak_rss_mb(),
         )
     return row, inference, whole
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from allnet_edge.artifacts.files import read_json, write_json, write_text
+from allnet_edge.data.phantom import generate
 from allnet_edge.engines.opening import open_file
 from allnet_edge.measure.abstain import fit_band
 from allnet_edge.measure.agreement import Flip, compare, list_flips
@@ -31,7 +33,8 @@ class _Answers:
 
 
 def run(work: Work) -> None:
-    """Write ``gate.json``, ``thresholds.json``, ``rungs.json``, ``scores.npz`` and ``flips.csv``.
+    """Write ``gate.json``, ``thresholds.json``, ``rungs.json``, ``scores.npz`` and ``flips.csv``;
+    ``pruned.json`` with the verdict on the pruned Keras network; ``golden.npz`` for the bundle.
 
     Raises:
         SplitError: A calibration image, or its patient, is among the gate's cells.
@@ -48,8 +51,11 @@ def run(work: Work) -> None:
     if "prune" in work.stages:
         with np.load(work.stages["prune"] / "answers.npz") as stored:
             answers[PRUNED] = _Answers(stored["validation"], stored["test"])
+    probes = golden_images(model.spec.input_size)
+    golden: dict[str, npt.NDArray[np.generic]] = {"images": probes}
     for form in forms(work.recipe, work.target):
         with open_file(form.path(work.stages), work.recipe.bench.threads) as runner:
+            golden[form.id] = runner.infer(probes).reshape(len(probes))
             answers[form.id] = _Answers(
                 *(
                     score(
@@ -66,15 +72,12 @@ def run(work: Work) -> None:
         name: transfer_threshold(reference.validation, reference.threshold, answer.validation)
         for name, answer in answers.items()
     }
+    verdicts = {
+        name: judge(test.cells, before, Scores(answer.test, thresholds[name]), work.recipe.gate)
+        for name, answer in answers.items()
+    }
     judged_forms = [
-        GateCandidate.of(
-            judge(
-                test.cells, before, Scores(answers[f.id].test, thresholds[f.id]), work.recipe.gate
-            ),
-            f.id,
-            engine=f.engine,
-            precision=f.precision,
-        )
+        GateCandidate.of(verdicts[f.id], f.id, engine=f.engine, precision=f.precision)
         for f in forms(work.recipe, work.target)
     ]
     report = GateReport.of(
@@ -85,8 +88,22 @@ def run(work: Work) -> None:
     write_json(work.folder / "gate.json", report.model_dump(mode="json"))
     write_json(work.folder / "thresholds.json", _thresholds(answers, thresholds))
     write_json(work.folder / "rungs.json", _rungs(work, reference, answers))
+    if PRUNED in verdicts:  # no candidate, but the report must be able to name it as the culprit
+        judged_pruned = GateCandidate.of(verdicts[PRUNED], PRUNED, engine="keras", precision="fp32")
+        write_json(work.folder / "pruned.json", judged_pruned.model_dump(mode="json"))
+    save_arrays(work.folder / "golden.npz", golden)
     save_arrays(work.folder / "scores.npz", {name: a.test for name, a in answers.items()})
     write_text(work.folder / "flips.csv", _flips_csv(test.cells, before, answers, thresholds))
+
+
+def golden_images(size: int) -> npt.NDArray[np.uint8]:
+    """uint8 [8, size, size, 3]: phantom cells, black and white.
+
+    No image of a person leaves the machine that builds.
+    """
+    phantoms = generate(6, patients=6, seed=2_021, size=size).images
+    plain = np.stack([np.full((size, size, 3), level, np.uint8) for level in (0, 255)])
+    return np.concatenate([phantoms, plain])
 
 
 def _require_unseen(work: Work, cells: Cells, *, leaking: bool) -> None:
@@ -123,7 +140,8 @@ def _rungs(
     found: dict[str, dict[str, object]] = {}
     for name, answer in answers.items():
         previous = before.get(name, "keras")
-        previous = start if previous == "keras" and name != PRUNED else previous
+        if name != PRUNED and previous not in answers:
+            previous = start  # also where the float graph was not asked for as a candidate
         base = answers[previous].test if previous in answers else reference.test
         usable = bool(np.isfinite(answer.test).all() and np.isfinite(base).all())
         agreement = compare(base, answer.test, threshold=reference.threshold) if usable else None

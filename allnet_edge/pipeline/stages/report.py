@@ -16,7 +16,7 @@ from allnet_edge.data.split import Split
 from allnet_edge.measure.bench_report import BenchReport
 from allnet_edge.measure.cells import Cells, Scores
 from allnet_edge.measure.estimates import estimate
-from allnet_edge.measure.gate_report import GateReport
+from allnet_edge.measure.gate_report import GateCandidate, GateReport
 from allnet_edge.measure.metrics import confusion, roc_curve
 from allnet_edge.measure.system import describe
 from allnet_edge.models.storage.float_model import FloatModel
@@ -112,11 +112,17 @@ class _Gatherer:
         )
         rungs = [self._scored(reference, self._float_scores())]
         if PRUNED in self.scores:
+            verdict = GateCandidate.model_validate_json(
+                (self.work.stages["gate"] / "pruned.json").read_bytes()
+            )
             step = reference.model_copy(
                 update={
                     "id": PRUNED,
                     "rung": "pruned",
-                    "why": "a step of the ladder, not a candidate",
+                    "verdict": verdict.verdict,
+                    "checks": verdict.checks,
+                    "flips": verdict.flips,
+                    "why": "a step of the ladder, not a candidate: shows what pruning alone lost",
                 }
             )
             rungs.append(self._scored(step, self._scores_of(PRUNED)))
@@ -281,9 +287,22 @@ class _Gatherer:
             found.append(f"the split leaks: {self.split.why}")
         if self.gate.patients is None:
             found.append("patients are unknown, so intervals take the cells as independent")
+        found += self._unproven()
         if not self.bench.valid:
             found.append("the benchmark is not valid: " + "; ".join(self.bench.why_invalid))
         return tuple(found)
+
+    def _unproven(self) -> list[str]:
+        """Graphs that TensorRT refused, or why nothing was proven."""
+        if "compile" not in self.work.stages:
+            return []
+        path = self.work.stages["compile"] / "compile.json"
+        why = _mapping(path).get("not_proven")
+        return [f"TensorRT was not asked: {why}"] * (why is not None) + [
+            f"{row['graph']} for SM {row['sm']}: {row['why']}"
+            for row in _rows(path, "rows")
+            if not row["ok"]
+        ]
 
 
 def _mapping(path: Path) -> dict[str, dict[str, object]]:
