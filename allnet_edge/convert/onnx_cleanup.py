@@ -28,6 +28,9 @@ def clean(model: onnx.ModelProto) -> onnx.ModelProto:
     _fold_batch_norms(graph)
     _drop_unused_initializers(graph)
     _name_by_place(graph)
+    domains = {node.domain for node in graph.node}
+    for unused in [one for one in model.opset_import if one.domain not in domains]:
+        model.opset_import.remove(unused)
     model.doc_string = ""
     graph.doc_string = ""
     graph.name = "allnet-edge"
@@ -65,17 +68,20 @@ def _drop_identity_reshapes(graph: onnx.GraphProto) -> None:
 
 
 def _drop_flatten_transposes(graph: onnx.GraphProto) -> None:
-    """NHWC transpose -> flatten -> MatMul: permute the rows of the weights instead."""
+    """NHWC transpose -> flatten -> dense: permute the rows of the weights instead."""
     weights = {tensor.name: tensor for tensor in graph.initializer}
     known, uses = shapes(graph), _uses(graph)
     for transpose in [node for node in graph.node if node.op_type == "Transpose"]:
         reshape = _only_user(graph, transpose.output[0], "Reshape")
-        matmul = reshape and _only_user(graph, reshape.output[0], "MatMul")
-        if reshape is None or matmul is None or _perm(transpose) != _NHWC:
+        # A dense layer is a MatMul, or a Gemm where its bias is not zero.
+        dense = reshape and _only_user(graph, reshape.output[0], "MatMul", "Gemm")
+        if reshape is None or dense is None or _ints(transpose, "perm") != _NHWC:
             continue
-        kernel = weights.get(matmul.input[1])
+        kernel = weights.get(dense.input[1])
         source = known.get(transpose.input[0])
-        if kernel is None or source is None or matmul.input[0] != reshape.output[0]:
+        if kernel is None or source is None or dense.input[0] != reshape.output[0]:
+            continue
+        if any(attribute.i for attribute in dense.attribute if "trans" in attribute.name):
             continue
         if uses[kernel.name] != 1:
             continue
@@ -176,11 +182,11 @@ def _replace_uses(graph: onnx.GraphProto, old: str, new: str) -> None:
                 node.input[position] = new
 
 
-def _only_user(graph: onnx.GraphProto, value: str, op_type: str) -> onnx.NodeProto | None:
+def _only_user(graph: onnx.GraphProto, value: str, *kinds: str) -> onnx.NodeProto | None:
     users = [node for node in graph.node if value in node.input]
     alone = len(users) == 1 and _uses(graph)[value] == 1
-    return users[0] if alone and users[0].op_type == op_type else None
+    return users[0] if alone and users[0].op_type in kinds else None
 
 
-def _perm(transpose: onnx.NodeProto) -> list[int]:
-    return next((list(a.ints) for a in transpose.attribute if a.name == "perm"), [])
+def _ints(node: onnx.NodeProto, name: str) -> list[int]:
+    return next((list(a.ints) for a in node.attribute if a.name == name), [])
