@@ -7,6 +7,7 @@ TensorRT-RTX has no SM 8.7, and engines for a Jetson are built on the Jetson.
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from allnet_edge.errors import ConversionError
 
@@ -46,7 +47,7 @@ class EngineBuilder:
         network = builder.create_network(_network_flags(self._trt))
         parser = self._trt.OnnxParser(network, self._logger)
         if not parser.parse(graph.read_bytes()):
-            reason = parser.get_error(0).desc() if parser.num_errors else self._reason
+            reason = _parse_error(parser) or self._reason
             raise ConversionError(f"TensorRT cannot parse the graph: {reason}", where=graph)
         config = builder.create_builder_config()
         if sm is not None:
@@ -60,6 +61,19 @@ class EngineBuilder:
     @property
     def _reason(self) -> str:
         return self._errors[0] if self._errors else "no reason given"
+
+
+def _parse_error(parser: Any) -> str | None:
+    """The first error; the newer versions name its node and operator."""
+    if not parser.num_errors:
+        return None
+    error = parser.get_error(0)
+    named = [
+        text
+        for name in ("node_name", "node_operator")
+        if (read := getattr(error, name, None)) and (text := read())
+    ]
+    return f"{error.desc()} ({', '.join(named)})" if named else str(error.desc())
 
 
 def _capability(trt: ModuleType, sm: int) -> object:
