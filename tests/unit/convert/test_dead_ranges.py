@@ -1,0 +1,70 @@
+"""Tensors that say nothing while calibrating: they must not crash the runtime."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tf_keras
+
+from allnet_edge.convert.int8_from_tflite import _refuse_steep, int8_from_tflite
+from allnet_edge.convert.tflite_from_keras import tflite_from_keras
+from allnet_edge.engines import open_runner
+from allnet_edge.errors import ConversionError
+
+SIZE = 32
+
+
+def network(bias: float, gain: float) -> tf_keras.Model:
+    """Two convolutions; the first one's ReLU is dead with a bias far below zero."""
+    pixels = tf_keras.Input((SIZE, SIZE, 3), name="pixels")
+    x = tf_keras.layers.Rescaling(1 / 60, -1.5, name="standardise")(pixels)
+    x = tf_keras.layers.Conv2D(8, 3, activation="relu", name="conv1")(x)
+    x = tf_keras.layers.Conv2D(8, 3, activation="relu", name="conv2")(x)
+    x = tf_keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = tf_keras.layers.Dense(1, name="logits")(x)
+    out = tf_keras.layers.Activation("sigmoid", name="probability")(x)
+    model = tf_keras.Model(pixels, out)
+    kernel, _ = model.get_layer("conv1").get_weights()
+    model.get_layer("conv1").set_weights([kernel * gain, np.full(8, bias, np.float32)])
+    kernel, _ = model.get_layer("conv2").get_weights()
+    model.get_layer("conv2").set_weights([kernel, np.full(8, 0.5, np.float32)])
+    return model
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (8, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def test_a_dead_relu_gets_a_range_and_the_graph_runs(tmp_path: Path, images: np.ndarray) -> None:
+    model = network(bias=-1e3, gain=1.0)
+    path, small = tmp_path / "m.tflite", tmp_path / "q.tflite"
+    path.write_bytes(tflite_from_keras(model, SIZE))
+    small.write_bytes(int8_from_tflite(path, images))
+    with open_runner(small) as runner:
+        edge = runner.infer(images)
+    expected = model.predict(images.astype(np.float32), verbose=0).ravel()
+    assert np.abs(edge - expected).max() < 0.02
+
+
+def test_a_requantization_factor_that_xnnpack_cannot_take_is_refused(
+    tmp_path: Path, images: np.ndarray
+) -> None:
+    # Just alive: an output of 1e-5 out of inputs of about one, as a nearly dead layer has it.
+    model = network(bias=-1e3, gain=1.0)
+    kernel, _ = model.get_layer("conv1").get_weights()
+    largest = np.zeros(8, np.float32)
+    probe = tf_keras.Model(model.input, model.get_layer("conv1").output)
+    model.get_layer("conv1").set_weights([kernel, largest])
+    peak = probe.predict(images.astype(np.float32), verbose=0).max(axis=(0, 1, 2))
+    model.get_layer("conv1").set_weights([kernel, -(peak - 1e-5)])
+    path = tmp_path / "m.tflite"
+    path.write_bytes(tflite_from_keras(model, SIZE))
+    with pytest.raises(ConversionError, match="XNNPACK takes less than 256"):
+        int8_from_tflite(path, images)
+
+
+def test_a_healthy_graph_is_not_refused(tmp_path: Path, images: np.ndarray) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(tflite_from_keras(network(bias=0.1, gain=1.0), SIZE))
+    _refuse_steep(int8_from_tflite(path, images), path)

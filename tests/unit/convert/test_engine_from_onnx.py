@@ -1,0 +1,123 @@
+"""TensorRT-RTX, without a GPU: every graph of ours is legal; others are refused in a sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from convert_support import Converted, model_of
+from onnx import helper
+
+from allnet_edge.convert.engine_from_onnx import EngineBuilder, _network_flags
+from allnet_edge.convert.fp16_from_onnx import fp16_from_onnx
+from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
+from allnet_edge.errors import ConversionError
+
+pytestmark = pytest.mark.xdist_group("convert")
+
+
+@pytest.fixture(scope="session")
+def builder() -> EngineBuilder:
+    """One for the whole session: TensorRT keeps its first logger for the life of the process."""
+    trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed here")
+    return EngineBuilder(trt)
+
+
+def all_precisions(source: Converted) -> dict[str, Path]:
+    half, integer = source.folder / "proof.fp16.onnx", source.folder / "proof.int8.onnx"
+    fp16_from_onnx(source.onnx, half)
+    qdq_from_onnx(source.onnx, integer, source.calibration)
+    return {"fp32": source.onnx, "fp16": half, "int8": integer}
+
+
+@pytest.fixture(scope="module")
+def graphs(small):
+    return all_precisions(small)
+
+
+@pytest.mark.parametrize("sm", [86, 89])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_every_precision_is_parsed_and_built(builder, graphs, precision, sm):
+    engine = builder.build(graphs[precision], sm=sm)
+    assert isinstance(engine, bytes)
+    assert len(engine) > 1000
+
+
+def test_allnet_is_parsed_and_built_in_every_precision(builder, allnet):
+    for path in all_precisions(allnet).values():
+        assert builder.build(path, sm=86)
+
+
+def saved(tmp_path, nodes, weights=None):
+    path = tmp_path / "graph.onnx"
+    onnx.save(model_of(nodes, {"x": [1, 4]}, {"y": [1, 4]}, weights or {}), path)
+    return path
+
+
+class TestRefusals:
+    def test_an_operator_that_it_does_not_know(self, builder, tmp_path):
+        path = saved(tmp_path, [helper.make_node("Blast", ["x"], ["y"], domain="lab")])
+        with pytest.raises(ConversionError, match=r"cannot parse the graph: .*Blast") as caught:
+            builder.build(path, sm=86)
+        assert caught.value.exit_code == 4
+        assert caught.value.where == str(path)
+
+    def test_a_zero_point_that_is_not_0(self, builder, tmp_path):
+        weights = {"scale": np.array(0.1, np.float32), "zero": np.array(-128, np.int8)}
+        path = saved(
+            tmp_path,
+            [
+                helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+                helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"]),
+            ],
+            weights,
+        )
+        with pytest.raises(ConversionError, match="zero point"):
+            builder.build(path, sm=86)
+
+    @pytest.mark.parametrize("data", [b"", b"no graph at all"], ids=["empty", "garbage"])
+    def test_a_file_that_is_no_graph(self, builder, tmp_path, data):
+        path = tmp_path / "graph.onnx"
+        path.write_bytes(data)
+        with pytest.raises(ConversionError, match="cannot"):
+            builder.build(path, sm=86)
+
+    def test_an_architecture_that_it_cannot_build_for(self, builder, graphs):
+        with pytest.raises(ConversionError, match=r"cannot build for SM 8\.7") as caught:
+            builder.build(graphs["fp32"], sm=87)
+        assert "SM86" in caught.value.fix
+
+    def test_after_a_refusal_it_still_builds(self, builder, graphs, tmp_path):
+        path = saved(tmp_path, [helper.make_node("Blast", ["x"], ["y"], domain="lab")])
+        with pytest.raises(ConversionError):
+            builder.build(path, sm=86)
+        assert builder.build(graphs["fp32"], sm=86)
+
+
+class OldFlags:
+    EXPLICIT_BATCH = 0
+
+
+class NewFlags:
+    STRONGLY_TYPED = 1
+
+
+class Versions:
+    """Stand-ins for the flags of TensorRT 8, 10 and 11."""
+
+    class V8:
+        NetworkDefinitionCreationFlag = OldFlags
+
+    class V10:
+        class NetworkDefinitionCreationFlag(OldFlags, NewFlags):
+            pass
+
+    class V11:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("version", "flags"), [(Versions.V8, 0b01), (Versions.V10, 0b11), (Versions.V11, 0)]
+)
+def test_flags_are_told_apart_by_feature(version, flags):
+    assert _network_flags(version) == flags
