@@ -23,6 +23,7 @@ _INPUT, _SIGNATURE = "pixels", "serving_default"
 _FLOAT = "no_quantize"
 _DEAD = 1e-6  # a range below it is no range
 _STEEPEST = 256.0
+_ROUNDS = 8
 _WEIGHTED = {
     schema.BuiltinOperator.CONV_2D,
     schema.BuiltinOperator.DEPTHWISE_CONV_2D,
@@ -67,15 +68,12 @@ def int8_from_tflite(
         if not ranges:
             raise ConversionError("there are no calibration images to take ranges from")
         work = quantizer.Quantizer(str(float_model), recipe.get_quantization_recipe())
-        sound = _with_live_ranges(_with_whole_input(ranges))
-        quantized = bytes(work.quantize(sound).quantized_model)
+        return _quantize(work, _with_live_ranges(_with_whole_input(ranges)), float_model)
     except (ValueError, RuntimeError) as error:
         raise ConversionError(
             f"the TFLite graph cannot be quantized: {first_line(error)}",
             where=float_model,
         ) from error
-    _refuse_steep(quantized, float_model)
-    return quantized
 
 
 def _recipe(keep_float: Iterable[str]) -> recipe_manager.RecipeManager:
@@ -122,14 +120,39 @@ def _width(found: qtyping.QSV) -> float:
     return float(np.max(found["max"]) - np.min(found["min"]))
 
 
-def _refuse_steep(quantized: bytes, float_model: Path) -> None:
-    """Refuse what XNNPACK would crash on: a requantization factor of 256 or more.
+def _quantize(
+    work: quantizer.Quantizer, ranges: dict[str, qtyping.QSV], float_model: Path
+) -> bytes:
+    """Quantize; widen the ranges of layers that XNNPACK would crash on, and quantize again.
 
-    The factor of a layer is input scale x weight scale / output scale; XNNPACK supports less than
-    256 (its operators' ``xnn_status_unsupported_parameter``), and aborts in LiteRT 2.3.
+    Those layers are nearly dead: their outputs are tiny beside their inputs. A wider range costs
+    digits of numbers that hardly count, and the gate judges what that does.
+    """
+    for _ in range(_ROUNDS):
+        quantized = bytes(work.quantize(ranges).quantized_model)
+        steep = _steep(quantized)
+        if not steep:
+            return quantized
+        for name, scale in steep.items():
+            found = ranges[name]
+            highest = np.maximum(found["max"], np.float32(255 * scale))
+            ranges = {**ranges, name: {**found, "max": highest}}
+    raise ConversionError(
+        f"'{next(iter(steep))}' needs a requantization factor that XNNPACK cannot take",
+        where=float_model,
+        fix="the layer is nearly dead: train longer, or keep it in float",
+    )
+
+
+def _steep(quantized: bytes) -> dict[str, float]:
+    """Outputs of layers whose requantization factor is 256 or more, and the scale they need.
+
+    The factor is input scale x weight scale / output scale. XNNPACK supports less than 256, and
+    LiteRT 2.3 aborts on more instead of using its own kernels.
     """
     model = tfl_flatbuffer_utils.read_model(quantized)
     layers = {at for at, code in enumerate(model.operatorCodes) if code.builtinCode in _WEIGHTED}
+    found: dict[str, float] = {}
     for graph in model.subgraphs:
         for operator in (one for one in graph.operators if one.opcodeIndex in layers):
             tensors = [graph.tensors[at] for at in (*operator.inputs[:2], operator.outputs[0])]
@@ -137,14 +160,10 @@ def _refuse_steep(quantized: bytes, float_model: Path) -> None:
             if any(scale is None or not len(scale) for scale in scales):
                 continue  # a layer that stays float
             source, weights, target = (np.asarray(scale, np.float64) for scale in scales)
-            factor = float((source[0] * weights / target[0]).max())
-            if factor >= _STEEPEST:
-                raise ConversionError(
-                    f"quantizing '{_name(tensors[2])}' needs a factor of {factor:.3g}, "
-                    f"and XNNPACK takes less than {_STEEPEST:.0f}",
-                    where=float_model,
-                    fix="the layer is nearly dead: train longer, or keep it in float",
-                )
+            product = float((source[0] * weights).max())
+            if product / target[0] >= _STEEPEST:
+                found[_name(tensors[2])] = 2 * product / _STEEPEST
+    return found
 
 
 def _name(tensor: object) -> str:
