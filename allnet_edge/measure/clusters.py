@@ -1,7 +1,9 @@
 """Intervals for cells that come in patients, and so are not independent.
 
 Sources: the patient-cluster bootstrap (Field & Welsh 2007, JRSS B 69:369); the effective sample
-size of clustered counts (Rao & Scott 1992, Biometrics 48:577) inside Tango's score interval.
+size of clustered counts (Rao & Scott 1992, Biometrics 48:577) inside Tango's, Wilson's and
+Newcombe's score intervals; for ROC areas that of the placement values (Obuchowski 1997, Biometrics
+53:567).
 """
 
 from collections.abc import Iterator
@@ -10,9 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from allnet_edge.measure.intervals import Interval, student_quantile, tango
+from allnet_edge.measure.intervals import (
+    Interval,
+    auc_score,
+    placements,
+    student_quantile,
+    tango,
+    wilson,
+)
+from allnet_edge.measure.metrics import BoolArray, FloatArray, roc_auc
 
 _Ints = npt.NDArray[np.int64]
+_Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+_NOTHING = Interval(0.0, 1.0)  # what one patient says about others
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +97,23 @@ def bootstrap(
 def design_effect(counts: PairedCounts) -> float:
     """Variance of the difference between patients over that of independent cells, at least 1."""
     gains, losses, n = counts.totals
-    difference = counts.difference
-    independent = (gains + losses) / n - difference**2
-    if independent <= 0 or counts.patients < 2:
+    independent = (gains + losses) / n - counts.difference**2
+    return _inflation(counts.gains - counts.losses, counts.cells, independent)
+
+
+def _inflation(sums: _Numbers, cells: _Ints, independent: float) -> float:
+    """Variance of ``sum(sums) / sum(cells)`` over that of independent cells, at least 1.
+
+    Args:
+        sums: Of a value of the cells, per patient.
+        cells: Per patient, each at least 1.
+        independent: Variance of the value among all cells; where it is 0, nothing can be seen.
+    """
+    patients, n = cells.size, int(cells.sum())
+    if independent < 1e-12 or patients < 2:  # equal values, but for rounding
         return 1.0
-    residual = (counts.gains - counts.losses) - difference * counts.cells
-    observed = counts.patients / (counts.patients - 1) * float(residual @ residual) / n
-    return max(1.0, observed / independent)
+    residual = sums - sums.sum() / n * cells
+    return max(1.0, patients / (patients - 1) * float(residual @ residual) / n / independent)
 
 
 def tango_clustered(counts: PairedCounts, confidence: float = 0.95, scale: float = 1) -> Interval:
@@ -112,3 +134,47 @@ def tango_clustered(counts: PairedCounts, confidence: float = 0.95, scale: float
     gains, losses, cells = counts.totals
     z = student_quantile(confidence, counts.patients - 1)
     return tango(gains * share, losses * share, cells * share, z=z)
+
+
+def wilson_clustered(successes: _Ints, cells: _Ints, confidence: float = 0.95) -> Interval:
+    """Wilson's interval at the EFFECTIVE number of cells, as ``tango_clustered`` has Tango's.
+
+    Args:
+        successes: Per patient.
+        cells: Per patient; a patient without any says nothing and is left out.
+        confidence: One-sided, of each bound.
+    """
+    seen = cells > 0
+    successes, cells = successes[seen], cells[seen]
+    if cells.size < 2:
+        return _NOTHING
+    right, n = int(successes.sum()), int(cells.sum())
+    share = 1 / _inflation(successes, cells, right / n * (1 - right / n))
+    return wilson(right * share, n * share, z=student_quantile(confidence, cells.size - 1))
+
+
+def auc_clustered(
+    labels: BoolArray, scores: FloatArray, owner: _Ints, confidence: float = 0.95
+) -> Interval:
+    """Newcombe's interval for the ROC area at the EFFECTIVE number of cells of each class.
+
+    The degrees of freedom are those of the class with fewer patients; with one patient in either
+    class the interval is (0, 1).
+
+    Args:
+        labels: bool ``(n,)``, both classes.
+        scores: float ``(n,)``, finite.
+        owner: Number of each cell's patient, int64 ``(n,)``.
+        confidence: One-sided, of each bound.
+    """
+    effective, patients = [], []
+    for group, values in zip((labels, ~labels), placements(labels, scores), strict=True):
+        cells = np.bincount(owner[group])
+        sums = np.bincount(owner[group], values)
+        effect = _inflation(sums[cells > 0], cells[cells > 0], float(values.var()))
+        effective.append(max(1.0, values.size / effect))
+        patients.append(int((cells > 0).sum()))
+    if min(patients) < 2:
+        return _NOTHING
+    z = student_quantile(confidence, min(patients) - 1)
+    return auc_score(roc_auc(labels, scores), *effective, z=z)

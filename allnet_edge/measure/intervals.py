@@ -4,11 +4,13 @@ Everywhere ``confidence`` is the ONE-SIDED confidence of each bound: with 0.95 t
 holds in 95 % of experiments, and both together in 90 %.
 
 Sources: Wilson 1927; Tango 1998 (Statistics in Medicine 17:891); DeLong, DeLong & Clarke-Pearson
-1988 (Biometrics 44:837) in the fast form of Sun & Xu 2014 (IEEE Signal Processing Letters 21:1389).
+1988 (Biometrics 44:837) in the fast form of Sun & Xu 2014 (IEEE Signal Processing Letters 21:1389);
+Newcombe 2006 (Statistics in Medicine 25:559) on the variance of Hanley & McNeil 1982 (Radiology
+143:29).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -32,11 +34,20 @@ class Interval(NamedTuple):
         return Interval(min(self.lower, other.lower), max(self.upper, other.upper))
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval for a proportion; (0, 1) where nothing was seen."""
+def wilson(
+    successes: float, n: float, confidence: float = 0.95, *, z: float | None = None
+) -> Interval:
+    """Wilson's score interval for a proportion; (0, 1) where nothing was seen.
+
+    Args:
+        successes: Need not be whole, nor need ``n``.
+        n: All trials.
+        confidence: One-sided, of each bound.
+        z: Takes the place of the normal quantile of ``confidence`` where given.
+    """
     if n == 0:
         return Interval(0.0, 1.0)
-    z2 = normal_quantile(confidence) ** 2
+    z2 = (normal_quantile(confidence) if z is None else z) ** 2
     centre = (successes + z2 / 2) / (n + z2)
     half = math.sqrt(z2 * (successes * (n - successes) / n + z2 / 4)) / (n + z2)
     lower = 0.0 if successes == 0 else centre - half
@@ -82,6 +93,41 @@ def delong(labels: BoolArray, scores: FloatArray) -> tuple[float, float]:
     return float(areas[0]), float(covariance[0, 0])
 
 
+def auc_score(
+    area: float,
+    positives: float,
+    negatives: float,
+    confidence: float = 0.95,
+    *,
+    z: float | None = None,
+) -> Interval:
+    """Newcombe's score interval (his method 5) for the area under one ROC curve.
+
+    The variance is Hanley & McNeil's, at the mean of the two class sizes, and taken AT each bound,
+    as Wilson does it for a proportion. So the interval has a width even at an area of 1, where
+    DeLong's variance and every resample are blind; with one cell a class it is Wilson's.
+
+    Args:
+        area: 0..1.
+        positives: Cells of the positive class, at least 1; need not be whole.
+        negatives: Likewise.
+        confidence: One-sided, of each bound.
+        z: Takes the place of the normal quantile of ``confidence`` where given.
+    """
+    if z is None:
+        z = normal_quantile(confidence)
+    more = (positives + negatives) / 2 - 1
+
+    def excess(bound: float, side: float) -> float:
+        """Zero where the area observed lies ``side * z`` standard errors from ``bound``."""
+        alike = 1 + more * ((1 - bound) / (2 - bound) + bound / (1 + bound))
+        variance = bound * (1 - bound) * alike / (positives * negatives)
+        return area - bound - side * z * math.sqrt(variance)
+
+    lower = _falling_root(lambda bound: excess(bound, 1), 0.0, area)
+    return Interval(lower, _falling_root(lambda bound: excess(bound, -1), area, 1.0))
+
+
 def delong_difference(
     labels: BoolArray, first: FloatArray, second: FloatArray, confidence: float = 0.95
 ) -> Interval:
@@ -98,6 +144,25 @@ def delong_difference(
     half = normal_quantile(confidence) * math.sqrt(max(variance, 0.0))
     difference = float(areas[1] - areas[0])
     return Interval(max(-1.0, difference - half), min(1.0, difference + half))
+
+
+def placements(labels: BoolArray, scores: FloatArray) -> tuple[_Floats, _Floats]:
+    """Share of the other class that each cell is rightly above (or below), ties by half.
+
+    The mean over either class is the area under the ROC curve (Hanley & Hajian-Tilaki 1997).
+
+    Args:
+        labels: bool ``(n,)``, both classes.
+        scores: float ``(n,)``, finite.
+
+    Returns:
+        Of the positive cells and of the negative ones, float64 0..1, in the order of the cells.
+    """
+    values = np.asarray(scores, np.float64)
+    ranks = midranks(values)
+    above = (ranks[labels] - midranks(values[labels])) / (~labels).sum()
+    below = 1 - (ranks[~labels] - midranks(values[~labels])) / labels.sum()
+    return above, below
 
 
 def normal_quantile(probability: float) -> float:
@@ -157,23 +222,15 @@ def _delong(labels: BoolArray, scores: list[FloatArray]) -> tuple[_Floats, _Floa
     table = [finite(row) for row in scores]
     if any(row.size != truth.size for row in table):
         raise DataError(f"not one score for each of {truth.size} cells")
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if not positives or not negatives:
+    if truth.all() or not truth.any():
         raise DataError("an ROC area needs cells of both classes")
-    areas, of_positive, of_negative = [], [], []
-    for row in table:
-        ranks = midranks(row)
-        # Share of the other class that each cell is rightly above (or below), ties by half.
-        above = (ranks[truth] - midranks(row[truth])) / negatives
-        below = 1 - (ranks[~truth] - midranks(row[~truth])) / positives
-        areas.append(above.mean())
-        of_positive.append(above)
-        of_negative.append(below)
-    covariance = _covariance(of_positive) / positives + _covariance(of_negative) / negatives
-    return np.array(areas), covariance
+    of_positive, of_negative = zip(*(placements(truth, row) for row in table), strict=True)
+    areas = np.array([above.mean() for above in of_positive])
+    of_each = [_covariance(rows) / rows[0].size for rows in (of_positive, of_negative)]
+    return areas, of_each[0] + of_each[1]
 
 
-def _covariance(rows: list[_Floats]) -> _Floats:
+def _covariance(rows: Sequence[_Floats]) -> _Floats:
     """Sample covariance ``(k, k)``; zero for a single cell, whose spread cannot be seen."""
     table = np.stack(rows)
     if table.shape[1] < 2:

@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from allnet_edge.measure.clusters import (
     PairedCounts,
+    auc_clustered,
     bootstrap,
     design_effect,
     patient_weights,
     tango_clustered,
+    wilson_clustered,
 )
-from allnet_edge.measure.intervals import tango
+from allnet_edge.measure.intervals import auc_score, student_quantile, tango, wilson
 
 
 def _counts(gains: list[int], losses: list[int], cells: list[int]) -> PairedCounts:
@@ -136,3 +139,59 @@ def test_a_network_that_is_one_margin_worse_rarely_passes(
         passed += np.array([resampled.lower, hull.lower]) >= -margin
     assert passed[1] / runs <= most
     assert passed[1] < passed[0]
+
+
+def test_wilson_is_taken_at_the_effective_number_of_cells() -> None:
+    """Design effect by hand: 4 patients of 10 cells with 10, 10, 10 and 2 right."""
+    right, cells = np.array([10, 10, 10, 2]), np.array([10, 10, 10, 10])
+    between = 4 / 3 * (3 * 2.0**2 + 6.0**2) / 40  # residuals 10 - 0.8 * 10 and 2 - 8
+    effect = between / (0.8 * 0.2)
+    expected = wilson(32 / effect, 40 / effect, z=student_quantile(0.95, 3))
+    assert wilson_clustered(right, cells) == pytest.approx(expected)
+    assert effect > 8
+
+
+def test_wilson_never_counts_more_cells_than_there_are() -> None:
+    """Patients who are more alike than chance makes them would have a design effect below 1."""
+    right, cells = np.full(8, 9), np.full(8, 10)
+    assert wilson_clustered(right, cells) == wilson(72, 80, z=student_quantile(0.95, 7))
+
+
+@pytest.mark.parametrize(("right", "cells"), [([0, 9], [0, 9]), ([3], [7]), ([0], [0])])
+def test_wilson_of_one_patient_is_everything(right: list[int], cells: list[int]) -> None:
+    assert wilson_clustered(np.array(right), np.array(cells)) == (0, 1)
+
+
+def test_equal_values_have_no_design_effect_whatever_their_rounding() -> None:
+    """Each positive cell is above 2 of 3 negative ones: 2/3 in floats, summed unevenly."""
+    labels = np.array([True] * 30 + [False] * 3)
+    scores = np.array([0.5] * 30 + [0.1, 0.2, 0.9])
+    owner = np.array([0] * 7 + [1] * 23 + [2, 3, 4])
+    lower, _ = auc_clustered(labels, scores, owner)
+    # Of the negative cells, one each, the effect is that of a sample variance: 3 / 2.
+    expected = auc_score(2 / 3, 30, 2, z=student_quantile(0.95, 1)).lower
+    assert lower == pytest.approx(expected, abs=1e-12)
+
+
+def test_auc_is_taken_at_the_effective_numbers_of_cells() -> None:
+    rng = np.random.default_rng(1)
+    owner = np.repeat(np.arange(12), 15)
+    labels = owner % 3 > 0
+    scores = 0.5 * labels + rng.normal(0, 2, 12)[owner] + rng.normal(0, 1, owner.size)
+    effective = []
+    for group, other in ((labels, ~labels), (~labels, labels)):
+        pairs = (scores[group][:, None] > scores[other]) == labels[group][:, None]
+        values = pairs.mean(axis=1)
+        means = np.array([values[owner[group] == k].mean() for k in set(owner[group])])
+        effective.append(len(values) / (means.var(ddof=1) * 15 / values.var()))
+        assert effective[-1] < len(values) / 3
+    area = stats.mannwhitneyu(scores[labels], scores[~labels]).statistic / 8 / 15 / 4 / 15
+    expected = auc_score(area, *effective, z=student_quantile(0.95, 3))
+    assert auc_clustered(labels, scores, owner) == pytest.approx(expected, abs=1e-12)
+
+
+def test_auc_with_one_patient_of_a_class_is_everything() -> None:
+    labels = np.array([True, True, False, False])
+    scores = np.array([0.9, 0.8, 0.2, 0.1])
+    assert auc_clustered(labels, scores, np.array([0, 0, 1, 2])) == (0, 1)
+    assert auc_clustered(labels, scores, np.array([0, 3, 1, 2])).lower > 0

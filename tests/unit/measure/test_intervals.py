@@ -10,6 +10,7 @@ from scipy import optimize, stats
 from allnet_edge.errors import DataError
 from allnet_edge.measure.intervals import (
     Interval,
+    auc_score,
     delong,
     delong_difference,
     student_quantile,
@@ -29,6 +30,40 @@ def test_wilson_equals_scipy(successes: int, n: int) -> None:
 
 def test_wilson_of_nothing_is_everything() -> None:
     assert wilson(0, 0) == Interval(0, 1)
+
+
+def test_wilson_takes_counts_that_are_not_whole_and_another_quantile() -> None:
+    z = float(stats.norm.ppf(0.95))
+    assert wilson(13, 16, z=z) == pytest.approx(wilson(13, 16, 0.95))
+    assert wilson(6.5, 8, z=z / math.sqrt(2)) == pytest.approx(wilson(13, 16, 0.95))
+
+
+def _hanley_mcneil(area: float, positives: int, negatives: int) -> float:
+    """The variance as Hanley & McNeil 1982 wrote it, at the mean class size as Newcombe has it."""
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    more = (positives + negatives) / 2 - 1
+    spread = area * (1 - area) + more * (q1 - area**2) + more * (q2 - area**2)
+    return spread / (positives * negatives)
+
+
+@pytest.mark.parametrize(
+    ("area", "positives", "negatives"),
+    [(0.5, 10, 10), (0.86, 51, 58), (0.99, 1447, 692), (1.0, 20, 5), (1.0, 1, 1), (0.0, 9, 4)],
+)
+def test_auc_score_bounds_are_where_the_area_is_just_significant(
+    area: float, positives: int, negatives: int
+) -> None:
+    lower, upper = auc_score(area, positives, negatives, 0.95)
+    assert 0 <= lower <= area <= upper <= 1
+    assert lower < upper
+    for bound in {lower, upper} - {0.0, 1.0}:
+        distance = abs(area - bound) / math.sqrt(_hanley_mcneil(bound, positives, negatives))
+        assert distance == pytest.approx(Z95, rel=1e-6)
+
+
+def test_auc_score_of_one_cell_a_class_is_wilsons() -> None:
+    assert auc_score(1.0, 1, 1) == pytest.approx(wilson(1, 1), abs=1e-12)
+    assert auc_score(0.0, 1, 1) == pytest.approx(wilson(0, 1), abs=1e-12)
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 9, 30, 101, 2000])
