@@ -81,6 +81,7 @@ class BuildDir:
         try:
             root.mkdir(parents=True, exist_ok=True)
             _refuse_foreign(root)
+            _refuse_read_only(root)
             descriptor = os.open(root / MARKER, os.O_RDWR | os.O_CREAT, 0o644)
         except (PermissionError, NotADirectoryError, FileExistsError) as error:
             raise _unusable(root, error) from error
@@ -205,6 +206,16 @@ def _refuse_foreign(root: Path) -> None:
             f"{f' and {len(names) - 1} more' if len(names) > 1 else ''})",
             where=root,
             fix=_OTHER_FOLDER,
+        )
+
+
+def _refuse_read_only(root: Path) -> None:
+    """The marker inside may be writable, so that opening it would prove nothing."""
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise OutputDirError(
+            "nothing can be written into the output folder",
+            where=root,
+            fix="mend its permissions, or choose another folder with -o",
         )
 
 

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,16 @@ class TestOpening:
         with pytest.raises(OutputDirError, match="Permission denied"):
             BuildDir.open(tmp_path / "out")
 
+    def test_a_folder_of_ours_that_cannot_be_written_is_refused(self, as_nobody):
+        """Its marker is there and writable: only the folder itself tells."""
+        with BuildDir.open(as_nobody):
+            pass
+        as_nobody.chmod(0o500)
+        with pytest.raises(OutputDirError, match="nothing can be written") as caught:
+            BuildDir.open(as_nobody)
+        assert caught.value.exit_code == 2
+        assert caught.value.where == str(as_nobody)
+
     def test_a_read_only_disk_is_refused(self, small_disk):
         subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
         with pytest.raises(OutputDirError, match="Read-only"):
@@ -69,6 +80,22 @@ class TestOpening:
         (tmp_path / "manifest.json.tmp-77").write_text("x")
         with BuildDir.open(tmp_path):
             assert names(tmp_path) == {"export", "prune.partial"}
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[Path]:
+    """A folder of its own for a user whom permissions bind: this one, or not root for a while."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, is_root = Path(name), os.geteuid() == 0
+        if is_root:
+            os.chown(folder, 65534, 65534)
+            os.setresuid(65534, 65534, 0)
+        try:
+            yield folder
+        finally:
+            if is_root:
+                os.setresuid(0, 0, 0)
+            folder.chmod(0o700)
 
 
 HOLD = """
