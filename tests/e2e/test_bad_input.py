@@ -138,20 +138,33 @@ class TestOnARun:
         assert "schema version 99" in process.stderr
 
     def test_one_image_on_both_sides(self, own: tuple[Path, Path], tmp_path: Path) -> None:
-        path = own[0] / "split.json"
-        split = json.loads(path.read_text())
+        split = json.loads((own[0] / "split.json").read_text())
         split["parts"]["test"].append(split["parts"]["train"][0])
-        path.write_text(json.dumps(split))
-        process = self.build(own, tmp_path / "out")
+        other = tmp_path / "other.json"
+        other.write_text(json.dumps(split))
+        process = self.build(own, tmp_path / "out", "--split", other)
         assert process.returncode == 9, process.stderr
         assert split["parts"]["train"][0]["id"] in process.stderr
 
-    def test_another_split_that_tests_on_training_cells(
+    def test_a_split_that_was_changed_after_training(
         self, own: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        path = own[0] / "split.json"
+        split = json.loads(path.read_text())
+        parts = split["parts"]
+        parts["train"], parts["test"] = parts["test"], parts["train"]
+        path.write_text(json.dumps(split))
+        process = self.build(own, tmp_path / "out")
+        assert process.returncode == 7, process.stderr
+        assert "split was changed after training" in process.stderr
+
+    @pytest.mark.parametrize("part", ["test", "validation"])
+    def test_another_split_that_judges_on_training_cells(
+        self, own: tuple[Path, Path], tmp_path: Path, part: str
     ) -> None:
         split = json.loads((own[0] / "split.json").read_text())
         parts = split["parts"]
-        parts["train"], parts["test"] = parts["test"], parts["train"]
+        parts["train"], parts[part] = parts[part], parts["train"]
         other = tmp_path / "other.json"
         other.write_text(json.dumps(split))
         process = self.build(own, tmp_path / "out", "--split", other)

@@ -43,6 +43,9 @@ def test_leaves_what_the_contract_names(small_build: Build) -> None:
 def test_gate_json_has_the_keys_of_the_contract(small_build: Build) -> None:
     gate = _gate(small_build)
     assert {"verdict", "n", "patients", "method", "candidates"} <= set(gate)
+    pruned = json.loads((small_build.out / "gate" / "pruned.json").read_text())
+    assert pruned["id"] == "keras-pruned"  # judged, so that it can be named, but no candidate
+    assert "keras-pruned" not in {candidate["id"] for candidate in gate["candidates"]}
     for candidate in gate["candidates"]:
         assert {"id", "engine", "precision", "verdict", "checks", "flips", "auc"} <= set(candidate)
         assert set(candidate["flips"]) == {"positive_to_negative", "negative_to_positive"}
