@@ -5,6 +5,8 @@ from importlib import resources
 from pathlib import Path
 
 from allnet_edge.errors import RecipeError, UsageError
+from allnet_edge.models import network_names
+from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.order import stages_of
 from allnet_edge.pipeline.sources import Sources
 from allnet_edge.pipeline.stage import Stage
@@ -61,16 +63,14 @@ def make_plan(
         precision, prune, max_drops: Override the recipe; ``max_drops`` like ``specificity=0.02``.
 
     Raises:
-        UsageError: ``run`` without ``data``, or the other way round.
+        UsageError: Paths that do not belong together or are not there, or a run that ``build``
+            cannot judge.
         RecipeError: A setting that cannot be used.
-        UnknownNameError: No such target, precision or metric.
+        UnknownNameError: No such target, precision, metric or network.
+        IntegrityError: The run's description is damaged.
     """
     device = load_target(target)
-    if (run is None) != (data is None):
-        raise UsageError(
-            "--run and --data belong together",
-            fix="give both, or neither for the embedded default (phantom cells)",
-        )
+    _check_sources(run, data, split)
     resolved = _recipe(recipe, embedded=run is None)
     if (resolved.train is None) == (run is None):
         raise RecipeError(
@@ -84,6 +84,7 @@ def make_plan(
     if prune is not None:
         resolved = resolved.model_copy(update={"prune": PruneSpec.parse(prune, resolved.prune)})
     resolved = _with_drops(resolved, max_drops)
+    _check_recipe(resolved, recipe)
     sources = Sources(
         run=run or out / "train",
         data=data or out / "cells" / "cells",
@@ -91,6 +92,54 @@ def make_plan(
         cache=out / ".scan",
     )
     return Plan(out, device, resolved, sources, stages_of(resolved, device))
+
+
+def _check_sources(run: Path | None, data: Path | None, split: Path | None) -> None:
+    if (run is None) != (data is None):
+        raise UsageError(
+            "--run and --data belong together",
+            fix="give both, or neither for the embedded default (phantom cells)",
+        )
+    if run is None or data is None:
+        if split is not None:
+            raise UsageError(
+                "--split needs --run and --data: the embedded default splits its own cells",
+                where=split,
+                fix="leave --split out, or give the run and the data set that it belongs to",
+            )
+        return
+    if not (run / float_model.DESCRIPTION).is_file():
+        raise UsageError(
+            f"there is no finished run in this folder (no {float_model.DESCRIPTION})",
+            where=run,
+            fix="give the output folder of 'allnet-edge train'; --resume finishes a run",
+        )
+    if not data.is_dir():
+        raise UsageError(
+            "the data set is not a folder",
+            where=data,
+            fix="give the folder that --run was trained on",
+        )
+    classes = float_model.read(run).spec.classes
+    if len(classes) != 2:
+        raise UsageError(
+            f"this network has {len(classes)} classes ({', '.join(classes)}); for now build judges "
+            "networks of two",
+            where=run,
+            fix="train with --positive, which folds the classes into positive and negative",
+        )
+
+
+def _check_recipe(recipe: Recipe, path: Path | None) -> None:
+    if recipe.train is not None:
+        known_name("model", recipe.train.model, network_names())
+    pinned = recipe.calibration.pinned
+    if pinned is not None and not pinned.is_file():
+        raise RecipeError(
+            f"calibration.pinned: there is no file {pinned}",
+            where=path,
+            fix="name the calibration.json of an earlier build, or leave 'pinned' out",
+        )
 
 
 def _recipe(path: Path | None, *, embedded: bool) -> Recipe:

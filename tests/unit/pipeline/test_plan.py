@@ -3,16 +3,38 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from allnet_edge.errors import RecipeError, UnknownNameError, UsageError
+from allnet_edge.errors import IntegrityError, RecipeError, UnknownNameError, UsageError
+from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.candidates import exported, forms
 from allnet_edge.pipeline.order import stages_of
 from allnet_edge.pipeline.plan import make_plan
+from allnet_edge.spec.network import NetworkSpec, Preprocess
 from allnet_edge.spec.recipe import PruneSpec, Recipe
 from allnet_edge.spec.target import Target, all_targets, load_target
 
 JETSON, PI = load_target("jetson"), load_target("pi")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A run folder, as small as one can be."""
+    return make_run(tmp_path / "run", ("hem", "all"))
+
+
+def make_run(folder: Path, classes: tuple[str, ...]) -> Path:
+    folder.mkdir()
+    float_model.save(
+        folder,
+        {"logits/kernel": np.zeros((2, 1), np.float32)},
+        NetworkSpec(network="allnet", preprocess=Preprocess(size=96), classes=classes),
+        label_index={name: at for at, name in enumerate(classes)},
+        split_sha256="0" * 64,
+        record=float_model.TrainingRecord(how="train"),
+    )
+    return folder
 
 
 def names(recipe: Recipe, target: Target) -> list[str]:
@@ -38,11 +60,11 @@ def test_every_stage_comes_after_what_it_reads(target: Target) -> None:
         seen.add(stage.name)
 
 
-def test_a_run_of_ones_own_leaves_out_cells_and_training(tmp_path: Path) -> None:
-    plan = make_plan(tmp_path / "out", "pi", run=tmp_path, data=tmp_path)
+def test_a_run_of_ones_own_leaves_out_cells_and_training(tmp_path: Path, own: Path) -> None:
+    plan = make_plan(tmp_path / "out", "pi", run=own, data=tmp_path)
     found = [stage.name for stage in plan.stages]
     assert not {"cells", "train", "prune", "half", "compile"} & set(found)
-    assert plan.sources.split_path == tmp_path / "split.json"
+    assert plan.sources.split_path == own / "split.json"
 
 
 def test_one_precision_is_judged_but_made_from_the_float_graphs() -> None:
@@ -83,7 +105,7 @@ def test_margins_override_the_recipe(tmp_path: Path) -> None:
     assert (gate.specificity, gate.auc, gate.sensitivity) == (0.01, 0.005, 0.02)
 
 
-def test_refusals(tmp_path: Path) -> None:
+def test_refusals(tmp_path: Path, own: Path) -> None:
     with pytest.raises(UsageError, match="belong together"):
         make_plan(tmp_path, "jetson", run=tmp_path)
     with pytest.raises(UnknownNameError, match="unknown target"):
@@ -93,11 +115,69 @@ def test_refusals(tmp_path: Path) -> None:
     embedded = tmp_path / "embedded.toml"
     embedded.write_text('[phantom]\nimages = 60\npatients = 6\n[train]\nmodel = "allnet"\n')
     with pytest.raises(RecipeError, match="trains a network of its own"):
-        make_plan(tmp_path, "jetson", run=tmp_path, data=tmp_path, recipe=embedded)
+        make_plan(tmp_path, "jetson", run=own, data=tmp_path, recipe=embedded)
     plain = tmp_path / "plain.toml"
     plain.write_text("[calibration]\nimages = 16\n")
     with pytest.raises(RecipeError, match=r"no \[train\]"):
         make_plan(tmp_path, "jetson", recipe=plain)
+
+
+@pytest.mark.parametrize("kind", ["absent", "a file", "no run in it"])
+def test_a_folder_that_is_no_run_is_a_usage_error_that_names_it(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "nowhere"
+    if kind == "a file":
+        folder.write_text("x")
+    if kind == "no run in it":
+        folder.mkdir()
+    with pytest.raises(UsageError, match="no finished run") as caught:
+        make_plan(tmp_path / "out", "jetson", run=folder, data=tmp_path)
+    assert caught.value.exit_code == 2
+    assert caught.value.where == str(folder)
+
+
+def test_a_damaged_description_is_a_matter_of_integrity(tmp_path: Path, own: Path) -> None:
+    (own / "model.json").write_text("{")
+    with pytest.raises(IntegrityError) as caught:
+        make_plan(tmp_path / "out", "jetson", run=own, data=tmp_path)
+    assert caught.value.exit_code == 7
+
+
+def test_data_that_is_no_folder_is_a_usage_error(tmp_path: Path, own: Path) -> None:
+    for path in (tmp_path / "absent", own / "model.json"):
+        with pytest.raises(UsageError, match="not a folder") as caught:
+            make_plan(tmp_path / "out", "jetson", run=own, data=path)
+        assert caught.value.where == str(path)
+
+
+def test_a_split_without_a_run_is_refused(tmp_path: Path) -> None:
+    """It would be passed over without a word."""
+    with pytest.raises(UsageError, match="--split needs --run"):
+        make_plan(tmp_path / "out", "jetson", split=tmp_path / "split.json")
+
+
+def test_more_than_two_classes_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "aria", ("Benign", "Early", "Pre", "Pro"))
+    with pytest.raises(UsageError, match="4 classes") as caught:
+        make_plan(tmp_path / "out", "jetson", run=run, data=tmp_path)
+    assert "--positive" in str(caught.value.fix)
+
+
+def test_an_absent_pinned_list_is_refused_before_anything_runs(tmp_path: Path, own: Path) -> None:
+    recipe, pinned = tmp_path / "pinned.toml", tmp_path / "list.json"
+    recipe.write_text(f'[calibration]\npinned = "{pinned}"\n')
+    with pytest.raises(RecipeError, match=r"pinned: there is no file .*list\.json"):
+        make_plan(tmp_path / "out", "jetson", run=own, data=tmp_path, recipe=recipe)
+    pinned.write_text("{}")
+    plan = make_plan(tmp_path / "out", "jetson", run=own, data=tmp_path, recipe=recipe)
+    assert plan.recipe.calibration.pinned == pinned
+
+
+def test_a_recipe_that_trains_an_unknown_network_is_refused(tmp_path: Path) -> None:
+    recipe = tmp_path / "typo.toml"
+    recipe.write_text('[phantom]\nimages = 60\npatients = 6\n[train]\nmodel = "alnet"\n')
+    with pytest.raises(UnknownNameError, match="unknown model 'alnet'") as caught:
+        make_plan(tmp_path / "out", "jetson", recipe=recipe)
+    assert "did you mean allnet" in str(caught.value.fix)
 
 
 def test_a_key_holds_every_setting_that_changes_the_result(tmp_path: Path) -> None:
