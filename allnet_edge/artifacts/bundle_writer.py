@@ -14,6 +14,7 @@ from allnet_edge.artifacts.golden import Golden
 from allnet_edge.artifacts.manifest import (
     BundleManifest,
     Candidate,
+    DataOrigin,
     Requires,
     Source,
     Threshold,
@@ -39,6 +40,7 @@ def write_bundle(
     golden: Golden,
     contents: Mapping[str, Path | bytes],
     runtimes: Mapping[str, str] | None = None,
+    data: DataOrigin | None = None,
     created: str | None = None,
     sign: bool = True,
 ) -> Bundle:
@@ -60,6 +62,7 @@ def write_bundle(
             ``preprocess.json``, ``threshold.json``, ``golden/...``, ``docs/sbom.cdx.json`` and the
             manifest are written from the other arguments.
         runtimes: For each engine the package and version that the gate was passed with.
+        data: The cells that the network was trained and judged on.
         created: ISO 8601; now, or SOURCE_DATE_EPOCH where that is set, by default.
         sign: Sign with the user's key; False leaves the bundle without a signature.
 
@@ -96,6 +99,7 @@ def write_bundle(
             positive=classes[1] if len(classes) == 2 else None,
             candidates=candidates,
             requires=Requires(allnet_edge=__version__, runtimes=dict(runtimes or {})),
+            data=data,
         )
         text = files.canonical_json(manifest.model_dump(mode="json"))
         _write_all(assembled, {MANIFEST: text})

@@ -59,6 +59,20 @@ class Source(Frozen):
     build_key: Sha256 | None = None
 
 
+class DataOrigin(Frozen):
+    """The cells that the network was trained and judged on.
+
+    Attributes:
+        layout: ``cnmc``, ``aria``, ``folders`` or ``phantom``.
+        split: Protocol of the split: ``patient``, ``block`` or ``random``.
+        leaking: One patient may stand on both sides of the split: figures are too good.
+    """
+
+    layout: str
+    split: str
+    leaking: bool
+
+
 class Requires(Frozen):
     """What the device needs.
 
@@ -79,6 +93,7 @@ class BundleManifest(Frozen):
         files: SHA-256 of every file, by path relative to the bundle.
         positive: The class whose probability decides; None with more than two classes.
         candidates: In the order in which a device should try them.
+        data: Where its figures come from; None where that was not recorded.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -92,6 +107,12 @@ class BundleManifest(Frozen):
     positive: str | None
     candidates: tuple[Candidate, ...] = Field(min_length=1)
     requires: Requires
+    data: DataOrigin | None = None
+
+    @property
+    def phantom(self) -> bool:
+        """Whether it is known to be made from synthetic cells alone."""
+        return self.data is not None and self.data.layout == "phantom"
 
     @model_validator(mode="after")
     def _consistent(self) -> "BundleManifest":

@@ -50,7 +50,7 @@ def build(
 
     require_ability(BUILD)
 
-    from allnet_edge.cli.views.build import plan_json, plan_table, summary
+    from allnet_edge.cli.views.build import is_phantom, plan_json, plan_table, result_json, summary
     from allnet_edge.pipeline.plan import make_plan
     from allnet_edge.pipeline.run import run as run_plan
 
@@ -71,18 +71,8 @@ def build(
         return
     with console.progress() as progress:
         outcome = run_plan(plan, progress)
-    console.result(
-        {
-            "verdict": outcome.verdict,
-            "chosen": outcome.chosen,
-            "bundle": str(outcome.bundle) if outcome.bundle else None,
-            "report": str(outcome.report),
-            "ran": outcome.ran,
-            "skipped": outcome.skipped,
-            "gate": outcome.gate.model_dump(mode="json"),
-        },
-        summary(outcome),
-    )
+    phantom = is_phantom(plan)
+    console.result(result_json(outcome, phantom=phantom), summary(outcome, phantom=phantom))
     code = _EXIT[outcome.verdict]
     if code:
         raise typer.Exit(code)

@@ -12,6 +12,7 @@ import typer
 from rich.table import Column, Table
 
 from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
+from allnet_edge.cli.views.phantom import PHANTOM
 
 if TYPE_CHECKING:
     from allnet_edge.device.session import Decision, Session
@@ -79,6 +80,8 @@ def infer(
 
 def _announce(console: Console, session: "Session") -> None:
     console.say(RESEARCH_USE)
+    if session.bundle.manifest.phantom:
+        console.warn(PHANTOM)
     if session.note:
         console.warn(session.note)
     verdict = session.candidate.verdict
@@ -127,6 +130,7 @@ def _payload(session: "Session", decisions: "list[Decision]") -> dict[str, objec
         "model": manifest.model,
         "classes": list(manifest.classes),
         "positive": manifest.positive,
+        "phantom": manifest.phantom,
         "candidate": candidate.model_dump(
             mode="json", include={"id", "engine", "precision", "verdict"}
         ),

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
+from allnet_edge.cli.views.phantom import PHANTOM
 
 if TYPE_CHECKING:
     from allnet_edge.artifacts.bundle import Bundle
@@ -44,6 +45,8 @@ def verify(
         golden = check_golden(opened, threads=threads, progress=progress)
     failed = [one for one in golden if one.status == "differ"]
     console.result(_payload(opened, signature, golden), _table(opened, signature, golden))
+    if opened.manifest.phantom:
+        console.warn(PHANTOM)
     if not any(one.status == "match" for one in golden) and not failed:
         console.warn("no candidate could run here: the golden tensors are not checked")
     for one in failed:
@@ -87,6 +90,7 @@ def _payload(
     return {
         "ok": all(one.status != "differ" for one in golden),
         "bundle": bundle.manifest.name,
+        "phantom": bundle.manifest.phantom,
         "files": len(bundle.manifest.files),
         "signature": signature,
         "golden": [

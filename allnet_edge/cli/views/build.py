@@ -3,6 +3,8 @@
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from allnet_edge.cli.views.phantom import PHANTOM
+from allnet_edge.data.split import load_split
 from allnet_edge.measure.gate_report import GateReport
 from allnet_edge.pipeline.plan import Plan
 from allnet_edge.pipeline.run import Outcome, tool_versions
@@ -41,7 +43,26 @@ def plan_table(plan: Plan) -> RenderableType:
     return table
 
 
-def summary(outcome: Outcome) -> RenderableType:
+def is_phantom(plan: Plan) -> bool:
+    """Whether a finished build was judged on phantom cells."""
+    return load_split(plan.sources.split_path).layout == "phantom"
+
+
+def result_json(outcome: Outcome, *, phantom: bool) -> dict[str, object]:
+    """What came of a build, as plain data."""
+    return {
+        "verdict": outcome.verdict,
+        "chosen": outcome.chosen,
+        "phantom": phantom,
+        "bundle": str(outcome.bundle) if outcome.bundle else None,
+        "report": str(outcome.report),
+        "ran": outcome.ran,
+        "skipped": outcome.skipped,
+        "gate": outcome.gate.model_dump(mode="json"),
+    }
+
+
+def summary(outcome: Outcome, *, phantom: bool) -> RenderableType:
     """The gate's verdict on every candidate, and where the results lie."""
     where = [f"report: {outcome.report}"]
     if outcome.bundle:
@@ -51,16 +72,19 @@ def summary(outcome: Outcome) -> RenderableType:
     if outcome.skipped:
         where.append(f"unchanged, not made again: {', '.join(outcome.skipped)}")
     return Group(
-        _gate_table(outcome.gate),
+        _gate_table(outcome.gate, phantom=phantom),
         f"gate verdict: {outcome.verdict}",
         *where,
+        *([PHANTOM] if phantom else []),
         "research use only; never a diagnosis",
     )
 
 
-def _gate_table(gate: GateReport) -> Table:
+def _gate_table(gate: GateReport, *, phantom: bool) -> Table:
     patients = "patients unknown" if gate.patients is None else f"{gate.patients} patients"
-    table = Table(title=f"gate on {gate.n} cells, {patients}, split by {gate.split}")
+    cells = "phantom (synthetic) cells" if phantom else "cells"
+    leaking = " (LEAKING)" if gate.leaking else ""
+    table = Table(title=f"gate on {gate.n} {cells}, {patients}, split by {gate.split}{leaking}")
     for heading in ("candidate", "verdict", "sensitivity", "specificity", "flips + to -", "- to +"):
         table.add_column(heading)
     for candidate in gate.candidates:

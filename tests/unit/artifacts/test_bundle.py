@@ -8,7 +8,7 @@ import pytest
 
 from allnet_edge.artifacts import files
 from allnet_edge.artifacts.bundle import Bundle, is_bundle_of
-from allnet_edge.artifacts.manifest import BundleManifest, Candidate, Source, Threshold
+from allnet_edge.artifacts.manifest import BundleManifest, Candidate, DataOrigin, Source, Threshold
 from allnet_edge.errors import IntegrityError, OutputDirError, UnknownNameError, UsageError
 
 
@@ -56,6 +56,23 @@ def test_an_open_bundle_gives_back_what_was_written(bundle):
     golden = opened.golden()
     assert golden.images.dtype == np.uint8
     assert set(golden.outputs) == {"litert.int8", "litert.fp32", "onnx.fp32"}
+
+
+def test_where_its_figures_come_from_is_kept(make_bundle):
+    origin = DataOrigin(layout="phantom", split="patient", leaking=False)
+    manifest = Bundle.open(make_bundle(data=origin)).manifest
+    assert (manifest.data, manifest.phantom) == (origin, True)
+    real = DataOrigin(layout="aria", split="block", leaking=True)
+    assert not Bundle.open(make_bundle(data=real)).manifest.phantom
+
+
+def test_a_manifest_that_does_not_say_where_its_figures_come_from_is_read(make_bundle):
+    """Bundles are made without it by tests and were made so before it existed."""
+    folder = make_bundle()
+    edit(folder / "manifest.json", lambda raw: raw.pop("data"))
+    manifest = Bundle.open(folder).manifest
+    assert manifest.data is None
+    assert not manifest.phantom
 
 
 def test_an_unknown_candidate_is_refused_with_the_nearest(bundle):

@@ -12,6 +12,7 @@ from device_models import cell_images
 from PIL import Image
 
 from allnet_edge.artifacts.bundle import Bundle
+from allnet_edge.artifacts.manifest import DataOrigin
 from allnet_edge.cli.main import main
 from allnet_edge.engines import open_runner
 
@@ -103,6 +104,20 @@ class TestInfer:
         assert "Research use only" in err
         assert "warning" not in err
 
+    def test_a_bundle_made_from_phantoms_says_so_at_each_run(self, make_bundle, images, capsys):
+        bundle = make_bundle(data=DataOrigin(layout="phantom", split="patient", leaking=False))
+        assert main(["infer", str(bundle), str(images), "--json", "--quiet"]) == 0
+        out, err = capsys.readouterr()
+        assert "made from phantom (synthetic) cells: it knows nothing about real ones" in err
+        assert json.loads(out)["phantom"] is True
+
+    def test_a_bundle_made_from_real_cells_does_not(self, make_bundle, images, capsys):
+        bundle = make_bundle(data=DataOrigin(layout="cnmc", split="patient", leaking=False))
+        assert main(["infer", str(bundle), str(images), "--json"]) == 0
+        out, err = capsys.readouterr()
+        assert "phantom" not in err
+        assert json.loads(out)["phantom"] is False
+
     def test_a_candidate_can_be_named(self, make_bundle, images, capsys):
         code, found = infer(capsys, make_bundle(), images, "--candidate", "onnx.fp32")
         assert code == 0
@@ -155,6 +170,13 @@ class TestVerify:
         assert found["signature"]["status"] == "valid"
         assert "not who signed" in found["signature"]["proves"]
         assert [one["status"] for one in found["golden"]] == ["match"] * 3
+
+    def test_phantoms_are_named(self, make_bundle, capsys):
+        bundle = make_bundle(data=DataOrigin(layout="phantom", split="patient", leaking=False))
+        assert main(["verify", str(bundle), "--json", "--quiet"]) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out)["phantom"] is True
+        assert "it knows nothing about real ones" in err
 
     def test_the_pinned_key_must_have_signed(self, make_bundle, signing_key, capsys):
         bundle = make_bundle()
