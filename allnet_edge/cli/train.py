@@ -85,28 +85,36 @@ def train(
 
     from allnet_edge.artifacts.builddir import BuildDir
     from allnet_edge.artifacts.files import read_json, write_text
+    from allnet_edge.cli.views.train import in_words
     from allnet_edge.data.choose import choose_labels, choose_split
     from allnet_edge.data.scan import load_index
     from allnet_edge.report.document import Epoch
     from allnet_edge.report.history import training_svg
     from allnet_edge.training.fit import train as fit
+    from allnet_edge.training.validation import RunMetrics
 
     with console.progress() as progress:
         index = load_index(data, progress=progress)
-        labels = choose_labels(index, positive.split(",") if positive else None)
+        labels = choose_labels(index, None if positive is None else _names(positive))
         chosen = choose_split(index, split, seed=seed)
         console.say(chosen.why)
         with BuildDir.open(out):
             trained = fit(settings, index, chosen, labels, out, resume=resume, progress=progress)
     history = TypeAdapter(list[Epoch]).validate_python(read_json(out / "history.json"))
     write_text(out / "history.svg", training_svg(history))
-    metrics = read_json(out / "metrics.json")
+    metrics = RunMetrics.model_validate(read_json(out / "metrics.json"))
     console.result(
         {
             "run": str(out),
             "backend": backend,
             "weights_sha256": trained.weights_sha256,
-            "metrics": metrics,
+            "phantom": metrics.phantom,
+            "metrics": metrics.model_dump(mode="json"),
         },
-        f"trained {model} ({backend}): {metrics}\nrun: {out}",
+        f"trained {model} ({backend})\n{in_words(metrics)}\nrun: {out}",
     )
+
+
+def _names(text: str) -> list[str]:
+    """Class names between commas, without the blanks around them."""
+    return [name.strip() for name in text.split(",") if name.strip()]

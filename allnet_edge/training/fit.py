@@ -10,17 +10,17 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from allnet_edge import models
 from allnet_edge.artifacts.files import write_bytes, write_json
+from allnet_edge.artifacts.manifest import DataOrigin
 from allnet_edge.data.batches import ImageBatches, shuffled
 from allnet_edge.data.samples import LabelMap, Sample, SampleIndex
 from allnet_edge.data.split import Split
-from allnet_edge.errors import DataError, UsageError
+from allnet_edge.errors import DataError, IntegrityError, UsageError
 from allnet_edge.models.storage import float_model
 from allnet_edge.models.storage.float_model import FloatModel, TrainingRecord
-from allnet_edge.models.storage.weights import arrays_of
+from allnet_edge.models.storage.weights import arrays_of, assign
 from allnet_edge.progress import Progress, silent
 from allnet_edge.spec.network import NetworkSpec, Preprocess
 from allnet_edge.spec.training import TrainSettings
@@ -28,8 +28,14 @@ from allnet_edge.training.backend import engine_version, make_deterministic
 from allnet_edge.training.checkpoint import Epoch, Progressed, load_state, save_state
 from allnet_edge.training.loader import KerasBatches
 from allnet_edge.training.standardise import fit_standardisation
+from allnet_edge.training.validation import (
+    RunMetrics,
+    Scores,
+    ValidationFigures,
+    loss_and_accuracy,
+)
 
-_LAST, _BEST = "checkpoint.safetensors", "best.safetensors"
+_LAST, _BESTS = "checkpoint.safetensors", "best-*.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,8 @@ class _Run:
         self.log, self.progress = log, progress
         self.train = self._part(index, split.samples("train", index))
         self.validation = self._part(index, split.samples("validation", index))
-        self.split_sha256 = hashlib.sha256(split.model_dump_json().encode()).hexdigest()
+        self.split_sha256 = split.sha256
+        self.origin = DataOrigin(layout=index.layout, split=split.protocol, leaking=split.leaking)
 
     def _part(self, index: SampleIndex, samples: tuple[Sample, ...]) -> _Part:
         return _Part(
@@ -115,7 +122,8 @@ class _Run:
             done = self._epoch(model, spec, done)
             save_state(self.out / _LAST, model, done, identity)
             write_json(self.out / "history.json", list(done.history))
-        return self._finish(spec, done)
+            self._forget_all_but(done.best_epoch)
+        return self._finish(model, spec, done)
 
     def _spec(self) -> NetworkSpec:
         plain = Preprocess(size=self.settings.input_size, crop=self.settings.crop)
@@ -157,8 +165,28 @@ class _Run:
                 fix="add --resume to continue it, or choose another output folder",
             )
         done = load_state(path, model, identity)
+        if not self._best_weights(done.best_epoch).is_file():
+            raise IntegrityError(
+                f"the weights of epoch {done.best_epoch}, the best one so far, are missing",
+                where=self._best_weights(done.best_epoch),
+                fix=f"remove {_LAST} to train from the start, or choose another output folder",
+            )
+        self._forget_all_but(done.best_epoch)
         self.log.info("resumed after epoch %d", len(done.history))
         return done
+
+    def _best_weights(self, epoch: int) -> Path:
+        """The weights of an epoch that was the best so far.
+
+        Each has a name of its own, so that a kill before the checkpoint is written leaves the
+        checkpoint beside the weights that it names.
+        """
+        return self.out / _BESTS.replace("*", str(epoch))
+
+    def _forget_all_but(self, epoch: int) -> None:
+        for path in self.out.glob(_BESTS):
+            if path != self._best_weights(epoch):
+                path.unlink()
 
     def _epoch(self, model: keras.Model, spec: NetworkSpec, done: Progressed) -> Progressed:
         number = len(done.history) + 1
@@ -199,7 +227,7 @@ class _Run:
         history = (*done.history, epoch)
         best = _best(history)
         if best == number:
-            write_bytes(self.out / _BEST, float_model.dump(arrays_of(model)))
+            write_bytes(self._best_weights(number), float_model.dump(arrays_of(model)))
         self.log.info(
             "%s: loss %.4f accuracy %.4f validation loss %.4f accuracy %.4f (%.0f s)",
             title, loss, accuracy, val_loss, val_accuracy, epoch["seconds"],
@@ -208,31 +236,30 @@ class _Run:
         return Progressed(history, best)
 
     def _validate(self, model: keras.Model, spec: NetworkSpec) -> tuple[float, float]:
+        return loss_and_accuracy(self._scores(model, spec), np.asarray(self.validation.labels))
+
+    def _scores(self, model: keras.Model, spec: NetworkSpec) -> Scores:
         batches = ImageBatches(
             self.validation.paths, self.validation.labels, spec.preprocess, self.settings.batch_size
         )
-        scores = model.predict(KerasBatches(batches), verbose=0)
-        return _loss_and_accuracy(scores, np.asarray(self.validation.labels))
+        return np.asarray(model.predict(KerasBatches(batches), verbose=0), np.float32)
 
-    def _finish(self, spec: NetworkSpec, done: Progressed) -> FloatModel:
-        best = done.history[done.best_epoch - 1]
-        write_json(
-            self.out / "metrics.json",
-            {
-                "validation": {
-                    "n": len(self.validation.labels),
-                    "accuracy": best["val_accuracy"],
-                    "loss": best["val_loss"],
-                    "epoch": best["epoch"],
-                },
-                "note": "the test part is not looked at by train; 'build' judges on it",
-            },
-        )
+    def _finish(self, model: keras.Model, spec: NetworkSpec, done: Progressed) -> FloatModel:
+        # Without its description this is no finished run: a kill below pairs no weights with the
+        # figures of others.
+        (self.out / float_model.DESCRIPTION).unlink(missing_ok=True)
+        path = self._best_weights(done.best_epoch)
+        arrays = float_model.undump(path.read_bytes(), where=path)
+        assign(model, arrays)
+        labels = np.asarray(self.validation.labels)
+        figures = ValidationFigures.of(self._scores(model, spec), labels, done.best_epoch)
+        metrics = RunMetrics.of(figures, self.origin, len(done.history))
+        write_json(self.out / "metrics.json", metrics.model_dump(mode="json"))
         write_bytes(self.out / "split.json", self.split.model_dump_json(indent=1).encode())
         settings, engine = self.settings.model_dump(mode="json"), keras.backend.backend()
         return float_model.save(
             self.out,
-            float_model.undump((self.out / _BEST).read_bytes(), where=self.out / _BEST),
+            arrays,
             spec,
             label_index=self.labels.index,
             split_sha256=self.split_sha256,
@@ -273,15 +300,6 @@ def _best(history: tuple[Epoch, ...]) -> int:
     """The epoch (from 1) of the best validation accuracy; among equals the lowest loss."""
     best = max(history, key=lambda e: (e["val_accuracy"], -e["val_loss"]))
     return best["epoch"]
-
-
-def _loss_and_accuracy(
-    scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
-) -> tuple[float, float]:
-    """Cross-entropy and accuracy from probabilities [n, 1] or [n, classes]."""
-    wide = np.concatenate([1 - scores, scores], axis=1) if scores.shape[1] == 1 else scores
-    chosen = np.clip(wide[np.arange(len(labels)), labels], 1e-7, 1.0)
-    return float(-np.log(chosen).mean()), float((wide.argmax(axis=1) == labels).mean())
 
 
 def _log_to(path: Path) -> logging.Logger:

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 # These hold times and measured milliseconds, which no two runs share.
 MEASURED = {"benchmark", "report"}
-TIMED = {"stage.json", "compile.json", "history.json"}
+TIMED = {"stage.json", "compile.json", "history.json", "train.log"}
 
 
 def test_killed_in_every_stage_it_ends_with_the_same_bytes(

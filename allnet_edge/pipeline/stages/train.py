@@ -9,6 +9,10 @@ from allnet_edge.errors import RecipeError
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.training.backend import choose_backend
 
+_RUN = (
+    "model.safetensors", "model.json", "history.json", "split.json", "metrics.json", "train.log",
+)  # fmt: skip
+
 
 def run(work: Work) -> None:
     """Write a RUN folder; a killed training resumes at its last whole epoch."""
@@ -29,5 +33,5 @@ def run(work: Work) -> None:
         resume=True,
         progress=work.progress,
     )
-    for name in ("model.safetensors", "model.json", "history.json", "split.json", "metrics.json"):
+    for name in _RUN:
         shutil.copyfile(work.partial / name, work.folder / name)

@@ -85,6 +85,54 @@ def test_killed_between_two_writes_it_resumes_to_the_very_same_weights(
     assert len(json.loads((tmp_path / "history.json").read_text())) == SETTINGS.epochs
 
 
+def test_a_kill_before_the_checkpoint_leaves_the_weights_that_it_names(
+    cells, finished, tmp_path, monkeypatch
+):
+    """Epoch 2 becomes the best and its weights are written; then the kill."""
+    one = SETTINGS.model_copy(update={"epochs": 1})
+    train(one, cells.index, cells.split, cells.labels, tmp_path)
+    first = (tmp_path / "best-1.safetensors").read_bytes()
+
+    def killed(*_):
+        raise Killed
+
+    monkeypatch.setattr(fit, "save_state", killed)
+    monkeypatch.setattr(fit, "_best", lambda history: history[-1]["epoch"])
+    with pytest.raises(Killed):
+        train(SETTINGS, cells.index, cells.split, cells.labels, tmp_path, resume=True)
+    assert (tmp_path / "best-2.safetensors").is_file()
+    monkeypatch.undo()
+    train(one, cells.index, cells.split, cells.labels, tmp_path, resume=True)
+    assert json.loads((tmp_path / "metrics.json").read_text())["validation"]["epoch"] == 1
+    assert (tmp_path / "model.safetensors").read_bytes() == first
+    assert [path.name for path in tmp_path.glob("best*")] == ["best-1.safetensors"]
+
+
+def test_a_kill_while_finishing_leaves_no_run_that_looks_finished(
+    cells, zoo, tmp_path, monkeypatch
+):
+    one = SETTINGS.model_copy(update={"epochs": 1})
+    train(one, cells.index, cells.split, cells.labels, tmp_path)
+
+    def killed(*_arguments, **_settings):
+        raise Killed
+
+    monkeypatch.setattr(fit.float_model, "save", killed)
+    two = SETTINGS.model_copy(update={"epochs": 2})
+    with pytest.raises(Killed):
+        train(two, cells.index, cells.split, cells.labels, tmp_path, resume=True)
+    assert not (tmp_path / "model.json").exists()
+
+
+def test_weights_of_the_best_epoch_that_are_gone_are_missed_at_once(cells, finished, tmp_path):
+    copy = shutil.copytree(finished.folder, tmp_path / "copy")
+    (best,) = copy.glob("best*")
+    best.unlink()
+    with pytest.raises(IntegrityError, match="the best one so far, are missing") as caught:
+        train(SETTINGS, cells.index, cells.split, cells.labels, copy, resume=True)
+    assert caught.value.where == str(best)
+
+
 def test_more_epochs_of_a_finished_run_are_a_continuation(cells, zoo, finished, tmp_path):
     short = SETTINGS.model_copy(update={"epochs": 1})
     train(short, cells.index, cells.split, cells.labels, tmp_path)

@@ -33,6 +33,7 @@ def test_a_run_its_resume_and_what_is_printed(train, tmp_path):
     told = json.loads(stdout)
     assert told["run"] == str(tmp_path / "run")
     assert told["metrics"]["validation"]["epoch"] == 1
+    assert told["phantom"] is True
     assert "<svg" in (tmp_path / "run" / "history.svg").read_text()
 
     code, _, stderr = train("--epochs", 2)
@@ -40,8 +41,11 @@ def test_a_run_its_resume_and_what_is_printed(train, tmp_path):
     assert "already holds a run" in stderr
     assert "--resume" in stderr
 
-    code, stdout, _ = train("--epochs", 2, "--resume", "--json")
+    code, stdout, _ = train("--epochs", 2, "--resume", "--positive", " all ,")
     assert code == 0
+    assert "validation cells, split by patient: accuracy" in stdout
+    assert "the best of 2 epochs" in stdout
+    assert "made from phantom (synthetic) cells" in stdout
     assert len(json.loads((tmp_path / "run" / "history.json").read_text())) == 2
 
     code, _, stderr = train("--epochs", 3, "--resume", "--learning-rate", "0.5")

@@ -1,0 +1,93 @@
+"""What a network gets right on the validation part, and how far these figures can be trusted."""
+
+import numpy as np
+import numpy.typing as npt
+
+from allnet_edge.artifacts.manifest import DataOrigin
+from allnet_edge.measure.intervals import wilson
+from allnet_edge.spec.base import Frozen
+
+_TAIL = 0.975  # of each side
+_NOTE = (
+    "the best of {epochs} epochs on this same part, hence optimistic; intervals: Wilson, two-sided "
+    "95 %, cells taken as independent; train does not look at the test part: 'build' judges on it"
+)
+
+Scores = npt.NDArray[np.float32]
+Classes = npt.NDArray[np.int64]
+
+
+class ValidationFigures(Frozen):
+    """Of the stored weights on the validation part.
+
+    Attributes:
+        n: Cells.
+        epoch: Whose weights they are, from 1.
+        loss: Cross-entropy.
+        accuracy: Share of right decisions, 0..1; of two classes at the probability 0.5.
+        sensitivity, specificity: Of two classes; None with more, or without a cell of the class.
+        intervals: Lower and upper bound of each of these shares, two-sided 95 % (Wilson 1927).
+    """
+
+    n: int
+    epoch: int
+    loss: float
+    accuracy: float
+    sensitivity: float | None
+    specificity: float | None
+    intervals: dict[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, scores: Scores, labels: Classes, epoch: int) -> "ValidationFigures":
+        """From probabilities float32 ``(n, 1)`` or ``(n, classes)`` and classes int64 ``(n,)``."""
+        loss, accuracy = loss_and_accuracy(scores, labels)
+        wide = _wide(scores)
+        right = wide.argmax(axis=1) == labels
+        groups = {"accuracy": right}
+        if wide.shape[1] == 2:
+            groups |= {"sensitivity": right[labels == 1], "specificity": right[labels == 0]}
+        shares = {name: float(group.mean()) for name, group in groups.items() if group.size}
+        return cls(
+            n=labels.size,
+            epoch=epoch,
+            loss=loss,
+            accuracy=accuracy,
+            sensitivity=shares.get("sensitivity"),
+            specificity=shares.get("specificity"),
+            intervals={
+                name: wilson(int(groups[name].sum()), groups[name].size, _TAIL) for name in shares
+            },
+        )
+
+
+class RunMetrics(Frozen):
+    """``metrics.json`` of a run.
+
+    Attributes:
+        data: The cells, and how they were split.
+        phantom: The cells are synthetic: these figures say nothing about real ones.
+        note: What the reader has to know about the figures.
+    """
+
+    validation: ValidationFigures
+    data: DataOrigin
+    phantom: bool
+    note: str
+
+    @classmethod
+    def of(cls, figures: ValidationFigures, data: DataOrigin, epochs: int) -> "RunMetrics":
+        """The figures of the best of so many epochs."""
+        note = _NOTE.format(epochs=epochs)
+        return cls(validation=figures, data=data, phantom=data.layout == "phantom", note=note)
+
+
+def loss_and_accuracy(scores: Scores, labels: Classes) -> tuple[float, float]:
+    """Cross-entropy and accuracy from probabilities ``(n, 1)`` or ``(n, classes)``."""
+    wide = _wide(scores)
+    chosen = np.clip(wide[np.arange(len(labels)), labels], 1e-7, 1.0)
+    return float(-np.log(chosen).mean()), float((wide.argmax(axis=1) == labels).mean())
+
+
+def _wide(scores: Scores) -> Scores:
+    """One column a class."""
+    return np.concatenate([1 - scores, scores], axis=1) if scores.shape[1] == 1 else scores
