@@ -76,6 +76,7 @@ ABILITIES = (
             ("ai_edge_quantizer", "ai-edge-quantizer"),
             ("safetensors", "safetensors"),
             ("jinja2", "jinja2"),
+            ("cryptography", "cryptography"),
         ),
         extra="build",
     ),
@@ -97,11 +98,13 @@ ABILITIES = (
 
 
 def extra_of(module: str) -> str | None:
-    """The extra of this package that installs a module, by its import name; None where unknown."""
-    for ability in ABILITIES:
-        if ability.extra and module in dict(ability.modules):
-            return ability.extra
-    return None
+    """The extra of this package that installs a module, by its import name; None where unknown.
+
+    Of several the one with the fewest packages: a device that lacks ``cryptography`` needs no
+    TensorFlow.
+    """
+    having = [one for one in ABILITIES if one.extra and module in dict(one.modules)]
+    return min(having, key=lambda one: len(one.modules)).extra if having else None
 
 
 def require_ability(name: str) -> None:

@@ -299,3 +299,27 @@ class TestDoctor:
     def test_people_get_a_table(self, capsys):
         assert main(["doctor"]) == 0
         assert "compile TensorRT engines" in capsys.readouterr().out
+
+
+class TestExtras:
+    def test_a_build_needs_what_signs_its_bundle(self, monkeypatch):
+        """Without it a build would end in an error after its last stage."""
+        from allnet_edge.device import abilities
+        from allnet_edge.errors import MissingDependencyError
+
+        monkeypatch.setattr(abilities, "_present", lambda module: module != "cryptography")
+        with pytest.raises(MissingDependencyError, match="cryptography not installed") as caught:
+            abilities.require_ability(abilities.BUILD)
+        assert "allnet-edge[build]" in str(caught.value.fix)
+
+    @pytest.mark.parametrize(
+        ("module", "extra"),
+        [
+            ("cryptography", "onnx"), ("onnxruntime", "onnx"), ("ai_edge_litert", "litert"),
+            ("safetensors", "train"), ("tensorflow", "build"), ("numpy", None),
+        ],
+    )  # fmt: skip
+    def test_a_missing_package_asks_for_the_smallest_extra_that_has_it(self, module, extra):
+        from allnet_edge.device.abilities import extra_of
+
+        assert extra_of(module) == extra
