@@ -1,5 +1,7 @@
 """The images that int8 ranges are taken from: of the training part, and of nothing else."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +12,36 @@ from allnet_edge.data.split import Split
 from allnet_edge.errors import DataError, IntegrityError, SplitError
 
 
-def select(split: Split, index: SampleIndex, images: int, seed: int) -> tuple[Sample, ...]:
-    """Draw images of the training part, as many of each class as there are, at random by seed.
+def select(
+    split: Split, index: SampleIndex, images: int, seed: int, label_index: Mapping[str, int]
+) -> tuple[Sample, ...]:
+    """Draw images of the training part, as many of each class of the network, at random by seed.
+
+    Args:
+        images: At most so many.
+        label_index: For each class name of the data set its class of the network; where the network
+            folds several into one, that one gets one share, not several.
 
     Returns:
-        At most ``images`` samples, sorted by id; classes with few images give all they have.
+        Samples sorted by id; classes with few images give all they have.
+
+    Raises:
+        DataError: A class that the network was not trained on.
     """
-    samples = split.samples("train", index)
-    labels = sorted({sample.label for sample in samples})
+    groups: defaultdict[int, list[Sample]] = defaultdict(list)
+    for sample in split.samples("train", index):
+        if sample.label not in label_index:
+            raise DataError(
+                f"the network was not trained on the class {sample.label}",
+                where=sample.id,
+                fix=f"its classes are: {', '.join(sorted(label_index))}",
+            )
+        groups[label_index[sample.label]].append(sample)
     rng = np.random.default_rng(seed)
     chosen: list[Sample] = []
     # The smallest class first, so that what it cannot give goes to the others.
-    groups = sorted(([s for s in samples if s.label == label] for label in labels), key=len)
-    for position, group in enumerate(groups):
+    smallest_first = sorted(groups.values(), key=lambda group: (len(group), group[0].id))
+    for position, group in enumerate(smallest_first):
         share = (images - len(chosen)) // (len(groups) - position)
         picked = rng.permutation(len(group))[:share]
         chosen.extend(group[i] for i in picked)

@@ -22,14 +22,14 @@ def run(work: Work) -> None:
         SplitError: A pinned list holds validation or test cells.
     """
     index, split = work.sources.load(work.progress)
-    settings = work.recipe.calibration
+    settings, model = work.recipe.calibration, work.sources.model()
     chosen = (
-        select(split, index, settings.images, settings.seed)
+        select(split, index, settings.images, settings.seed, model.label_index)
         if settings.pinned is None
         else read_pinned(settings.pinned, split, index)
     )
     paths = [index.path(sample) for sample in chosen]
-    preprocess = work.sources.model().spec.preprocess
+    preprocess = model.spec.preprocess
 
     def images() -> Iterator[npt.NDArray[np.uint8]]:
         for batch in iter_batches(paths, preprocess, batch_size=16):
