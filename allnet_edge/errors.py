@@ -127,5 +127,5 @@ class SplitError(DataError):
 
 
 def first_line(error: BaseException) -> str:
-    """What another library's error says, without the pages that follow."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    """What another library's error says, without the pages that follow; its name if it is mute."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from allnet_edge.engines.base import Images, SingleImageRunner
-from allnet_edge.errors import ConversionError, IntegrityError
+from allnet_edge.errors import ConversionError, IntegrityError, first_line
 
 Encode: TypeAlias = Callable[[Images], NDArray[np.generic]]
 Decode: TypeAlias = Callable[[NDArray[np.generic]], NDArray[np.floating]]
@@ -69,7 +69,7 @@ class LiteRtRunner(SingleImageRunner):
             interpreter = Interpreter(model_path=str(self.path), num_threads=self.threads)
         except ValueError as error:
             raise IntegrityError(
-                f"not a TFLite model, or one that is damaged or cut short: {_first_line(error)}",
+                f"not a TFLite model, or one that is damaged or cut short: {first_line(error)}",
                 where=self.path,
                 fix="copy the file again, or build it again",
             ) from error
@@ -77,7 +77,7 @@ class LiteRtRunner(SingleImageRunner):
             interpreter.allocate_tensors()
         except RuntimeError as error:
             raise ConversionError(
-                f"LiteRT cannot run this model: {_first_line(error)}",
+                f"LiteRT cannot run this model: {first_line(error)}",
                 where=self.path,
                 fix="build it with built-in int8 or float operators only",
             ) from error
@@ -138,10 +138,6 @@ def _quantized_pixels(tensor: TensorFormat) -> NDArray[np.generic]:
     if tensor.dtype == np.uint8:
         return quantized.clip(0, 255).astype(np.uint8)
     raise ValueError(f"input is {tensor.dtype}, not float32, uint8 or int8")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
 
 
 def open_file(path: Path, threads: int | None = None) -> LiteRtRunner:
