@@ -20,7 +20,8 @@ from allnet_edge.artifacts.files import (
     write_json,
 )
 from allnet_edge.artifacts.golden import Golden
-from allnet_edge.artifacts.manifest import Candidate, Source, Threshold
+from allnet_edge.artifacts.manifest import Candidate, DataOrigin, Source, Threshold
+from allnet_edge.data.split import load_split
 from allnet_edge.measure.bench_report import BenchReport
 from allnet_edge.measure.gate_report import GateReport
 from allnet_edge.measure.system import package_version
@@ -100,6 +101,7 @@ def _write_bundle(
     key: str,
 ) -> None:
     model = plan.sources.model()
+    split = load_split(plan.sources.split_path)
     verdicts = {candidate.id: candidate.verdict for candidate in gate.candidates}
     made = {form.id: form for form in forms(plan.recipe, plan.target)}
     kept = [made[name] for name in choice.order]
@@ -141,6 +143,7 @@ def _write_bundle(
         preprocess=model.spec.preprocess,
         golden=_golden(kept, stages["gate"]),
         contents=contents,
+        data=DataOrigin(layout=split.layout, split=split.protocol, leaking=split.leaking),
         runtimes={
             engine: f"{_RUNTIMES[engine]} {package_version(_RUNTIMES[engine])}"
             for engine in sorted({form.engine for form in kept})

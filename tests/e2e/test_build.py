@@ -108,13 +108,16 @@ def test_compile_is_a_proof_and_says_so(small_build: Build) -> None:
 
 def test_the_bundle_verifies_and_infers(small_build: Build) -> None:
     bundle = small_build.out / "bundle"
-    assert Bundle.open(bundle).chosen is not None
+    opened = Bundle.open(bundle)
+    assert opened.chosen is not None
+    assert opened.manifest.phantom
     verified = run("verify", bundle)
     assert verified.returncode == 0, verified.stderr
     cells = sorted((small_build.out / "cells" / "cells" / "fold_0").rglob("*.png"))[:3]
     inferred = run("infer", bundle, *cells, "--json")
     assert inferred.returncode == 0, inferred.stderr
     assert "probability" in inferred.stdout
+    assert "phantom" in inferred.stderr
 
 
 def test_the_report_names_phantoms_and_carries_no_outside_reference(small_build: Build) -> None:
