@@ -67,14 +67,18 @@ def transfer_threshold(
     Where scores are tied and the count cannot be met: the nearest count, then the fewest changed
     decisions. Within the gap: the float threshold itself if it lies there, else the midpoint.
 
+    The result is a probability, as everything that reads it expects: a gap that reaches below 0 or
+    above 1 is cut there. At 0 every cell is still called positive. At 1 a cell is called positive
+    only if its score is 1 itself; above 1, which is cut off, not even that one would be.
+
     Args:
         float_scores: float ``(n,)`` of the float network on the validation cells.
         float_threshold: The float network's threshold.
         edge_scores: float ``(n,)`` of the compressed network on the same cells.
 
     Returns:
-        The threshold; NaN when an edge score is NaN or infinite, since no threshold can then repeat
-        the decisions: the gate fails such a candidate by name.
+        The threshold, 0..1; NaN when an edge score is NaN or infinite, since no threshold can then
+        repeat the decisions: the gate fails such a candidate by name.
 
     Raises:
         DataError: Float scores that are not finite, or not as many of the one as of the other.
@@ -90,7 +94,7 @@ def transfer_threshold(
     best = np.lexsort((changed, np.abs(called - int(wanted.sum()))))[0]
     if low[best] < float_threshold <= high[best]:
         return float(float_threshold)
-    return float(_middle(low[best], high[best]))
+    return float(np.clip(_middle(low[best], high[best]), 0.0, 1.0))
 
 
 def _gaps(

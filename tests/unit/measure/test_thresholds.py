@@ -4,7 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from allnet_edge.artifacts.manifest import Threshold
 from allnet_edge.errors import DataError
 from allnet_edge.measure.metrics import confusion
 from allnet_edge.measure.thresholds import fit_threshold, transfer_threshold
@@ -119,11 +122,31 @@ def test_transfer_to_a_network_without_an_opinion_does_not_crash() -> None:
     assert math.isnan(transfer_threshold(before, 0.5, np.array([0.1, np.nan, 0.3])))
 
 
-def test_transfer_when_the_float_network_calls_all_cells_alike() -> None:
+def test_transfer_when_the_float_network_calls_no_cell_positive() -> None:
     before = np.array([0.1, 0.2])
-    after = np.array([1.0, 0.4])
+    assert not (np.array([0.9, 0.4]) >= transfer_threshold(before, 0.5, np.array([0.9, 0.4]))).any()
+    # A score of 1 cannot be called negative by a probability: the nearest to it is 1.
+    assert transfer_threshold(before, 0.5, np.array([1.0, 0.4])) == 1.0
+
+
+def test_transfer_when_the_float_network_calls_all_cells_positive() -> None:
+    before, after = np.array([0.8, 0.9]), np.array([0.0, 0.4])
     got = transfer_threshold(before, 0.5, after)
-    assert not (after >= got).any()
+    assert got == 0.0
+    assert (after >= got).all()
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1, width=32), st.floats(0, 1, width=32)), min_size=1, max_size=30
+    ),
+    st.floats(0, 1),
+)
+def test_a_transferred_threshold_is_a_probability(pairs, threshold) -> None:
+    """The bundle refuses any other, after everything else is done."""
+    before, after = np.array(pairs).T
+    got = transfer_threshold(before, threshold, after)
+    assert Threshold(threshold=got, fitted_on="validation").threshold == got
 
 
 def test_transfer_refuses_float_scores_that_are_no_numbers() -> None:
