@@ -6,6 +6,7 @@ import onnx
 import tf_keras
 
 from allnet_edge.artifacts.files import write_bytes, write_json
+from allnet_edge.convert.exact import require_full_float32
 from allnet_edge.convert.onnx_cleanup import count_transposes
 from allnet_edge.convert.onnx_from_keras import onnx_from_keras
 from allnet_edge.convert.tflite_from_keras import tflite_from_keras
@@ -27,6 +28,7 @@ def run(work: Work) -> None:
     Raises:
         ConversionError: A graph differs from Keras by more than 1e-4 of a probability.
     """
+    require_full_float32()
     model, network = float_model.instantiate(tf_keras, work.float_model)
     size = model.spec.input_size
     wanted = exported(work.target)

@@ -6,6 +6,7 @@ import tf_keras
 
 from allnet_edge.artifacts.files import write_json
 from allnet_edge.compress.prune import prune, report
+from allnet_edge.convert.exact import require_full_float32
 from allnet_edge.measure.system import package_version
 from allnet_edge.models.storage import float_model
 from allnet_edge.models.storage.float_model import TrainingRecord
@@ -18,6 +19,7 @@ def run(work: Work) -> None:
     """Write another float model, ``sparsity.json`` with the zeros of every kernel, ``answers.npz``
     with its probabilities, so that the gate can tell what pruning lost from what the export lost.
     """
+    require_full_float32()
     model, network = float_model.instantiate(tf_keras, work.sources.run)
     index, split = work.sources.load(work.progress)
     samples = split.samples("train", index)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import tf_keras
 
 from allnet_edge.artifacts.files import write_json
+from allnet_edge.convert.exact import require_full_float32
 from allnet_edge.measure.cells import Cells
 from allnet_edge.measure.metrics import confusion
 from allnet_edge.measure.thresholds import fit_threshold
@@ -19,6 +20,7 @@ def run(work: Work) -> None:
     """Write ``reference.npz``: per part the ids, hashes, labels and probabilities, and the
     threshold, fitted on validation cells.
     """
+    require_full_float32()
     model, network = float_model.instantiate(tf_keras, work.sources.run)
     index, split = work.sources.load(work.progress)
     answers: dict[str, _Answers] = {}
