@@ -137,11 +137,12 @@ def test_allnet_trains_at_an_eighth_of_its_width(cells, tmp_path):
         update={"model": "allnet", "input_size": 96, "width": 0.125, "epochs": 1, "batch_size": 64}
     )
     model = train(settings, cells.index, cells.split, cells.labels, tmp_path)
-    assert model.spec.width == 0.125
-    accuracy, loss = of_validation(tmp_path, cells)
     (epoch,) = history(tmp_path)
-    assert accuracy == epoch["val_accuracy"]
-    assert loss == pytest.approx(epoch["val_loss"], rel=1e-3)
+    assert all(np.isfinite(value) for value in epoch.values())
+    again, arrays = float_model.load(tmp_path)
+    assert again == model
+    assert model.spec.width == 0.125
+    assert all(np.isfinite(array).all() for array in arrays.values())
 
 
 class TestRefusals:
