@@ -2,8 +2,9 @@
 
     python benchmarks/convert_full_size.py [--size 250] [--images 32]
 
-Weights are random and calibration cells are phantoms: this measures the conversion, not the network.
-Each step runs in a process of its own, as in a build. Writes benchmarks/results/convert_full_size.json.
+Weights are random and calibration cells are phantoms: this measures the conversion, not the
+network. Each step runs in a process of its own, as in a build. Writes
+benchmarks/results/convert_full_size.json.
 """
 
 import argparse

@@ -115,7 +115,7 @@ def _network(
 ) -> tuple[list[float], Bools]:
     """Accuracy on the test cells after each epoch, and the last epoch's decisions."""
     if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf  # noqa: PLC0415 - another backend needs no TensorFlow
+        import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(args.threads)
         tf.config.threading.set_inter_op_parallelism_threads(args.threads)

@@ -42,7 +42,7 @@ def test_wrong_settings(tmp_path: Path, arguments: list[str], code: int, said: s
 
 def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
     recipe = tmp_path / "bad.toml"
-    recipe.write_text(RECIPE + "\n[gate]\nspecifity = 0.02\n")
+    recipe.write_text(RECIPE.replace("specificity =", "specifity ="))
     process = run("build", "--target", "jetson", "--recipe", recipe, "-o", tmp_path / "out")
     assert process.returncode == 2
     assert "did you mean specificity" in process.stderr
