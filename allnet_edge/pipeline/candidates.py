@@ -36,14 +36,12 @@ class Form:
         return stages[self.stage] / self.file
 
 
-_EXPORTED = (
-    Form("onnx-fp32", "onnx", "keras", "onnx", "fp32", "onnx", "export", "model.fp32.onnx"),
+_FORMS = (
+    Form("onnx-fp32", "onnx", "keras", "onnx", "fp32", "onnx", "export_onnx", "model.fp32.onnx"),
     Form(
-        "litert-fp32", "tflite", "keras", "litert", "fp32", "tflite", "export",
+        "litert-fp32", "tflite", "keras", "litert", "fp32", "tflite", "export_tflite",
         "model.fp32.tflite",
     ),
-)  # fmt: skip
-_DERIVED = (
     Form("onnx-fp16", "fp16", "onnx-fp32", "onnx", "fp16", "onnx", "half", "model.fp16.onnx"),
     Form("onnx-int8", "int8", "onnx-fp32", "onnx", "int8", "onnx", "quantize", "model.int8.onnx"),
     Form(
@@ -51,15 +49,9 @@ _DERIVED = (
         "model.int8.tflite",
     ),
 )  # fmt: skip
-_FORMS = (*_EXPORTED, *_DERIVED)
 
 
 def forms(recipe: Recipe, target: Target) -> tuple[Form, ...]:
     """The candidates of a build: what the recipe asks for and the target can use."""
     wanted = set(recipe.precisions) & set(target.precisions)
     return tuple(f for f in _FORMS if f.format in target.formats and f.precision in wanted)
-
-
-def exported(target: Target) -> tuple[Format, ...]:
-    """The float graphs that everything else is made from."""
-    return tuple(dict.fromkeys(f.format for f in _EXPORTED if f.format in target.formats))

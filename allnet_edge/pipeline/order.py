@@ -32,27 +32,31 @@ _ALL = (
         reads_cells=True, reads_run=True,
     ),
     Stage(
-        "export", "export to ONNX and TFLite", after=("train", "prune"),
-        tools=("tensorflow", "tf-keras", "tf2onnx", "onnx"),
-        settings=lambda _, t: {"formats": list(t.formats)}, reads_run=True,
+        "export_onnx", "export to ONNX", after=("train", "prune"),
+        tools=("tensorflow", "tf-keras", "tf2onnx", "onnx", "onnxruntime"), reads_run=True,
     ),
     Stage(
-        "quantize", "quantize to int8", after=("export",),
+        "export_tflite", "export to TFLite", after=("train", "prune"),
+        tools=("tensorflow", "tf-keras", "ai-edge-litert"), reads_run=True,
+    ),
+    Stage(
+        "quantize", "quantize to int8", after=("export_onnx", "export_tflite"),
         tools=("onnx", "onnxruntime", "ai-edge-quantizer", "ai-edge-litert"),
         settings=lambda r, t: {
             "calibration": r.calibration.model_dump(mode="json"), "formats": list(t.formats),
         },
         reads_cells=True, reads_run=True,
     ),
-    Stage("half", "convert to float16", after=("export",), tools=("onnx", "onnxruntime")),
+    Stage("half", "convert to float16", after=("export_onnx",), tools=("onnx", "onnxruntime")),
     Stage(
-        "compile", "prove that TensorRT can build the graphs", after=("export", "quantize", "half"),
+        "compile", "prove that TensorRT can build the graphs",
+        after=("export_onnx", "quantize", "half"),
         tools=("tensorrt-rtx", "tensorrt"),
         settings=lambda r, t: {"sms": list(t.trt_proof_sms), "forms": [f.id for f in forms(r, t)]},
     ),
     Stage(
         "gate", "judge every candidate against the float network",
-        after=("reference", "prune", "export", "quantize", "half"),
+        after=("reference", "prune", "export_onnx", "export_tflite", "quantize", "half"),
         tools=("onnxruntime", "ai-edge-litert", "numpy"),
         settings=lambda r, t: {
             "gate": r.gate.model_dump(mode="json"), "forms": [f.id for f in forms(r, t)],
@@ -62,14 +66,15 @@ _ALL = (
     ),
     Stage(
         "benchmark", "measure latency on this machine",
-        after=("export", "quantize", "half", "gate"), tools=("onnxruntime", "ai-edge-litert"),
+        after=("export_onnx", "export_tflite", "quantize", "half", "gate"),
+        tools=("onnxruntime", "ai-edge-litert"),
         settings=lambda r, _: {"bench": r.bench.model_dump(mode="json")},
         reads_cells=True, reads_run=True,
     ),
     Stage(
         "report", "write the report",
-        after=("train", "reference", "prune", "export", "quantize", "half", "compile", "gate",
-               "benchmark"),
+        after=("train", "reference", "prune", "export_onnx", "export_tflite", "quantize", "half",
+               "compile", "gate", "benchmark"),
         tools=("jinja2",),
         settings=lambda r, t: {
             "recipe": r.model_dump(mode="json"), "target": t.model_dump(mode="json"),
@@ -96,6 +101,7 @@ def stages_of(recipe: Recipe, target: Target) -> tuple[Stage, ...]:
         left_out |= {"cells", "train"}
     if recipe.prune.kind == "none":
         left_out.add("prune")
+    left_out |= {f"export_{name}" for name in ("onnx", "tflite") if name not in target.formats}
     if not any(form.precision == "int8" for form in made):
         left_out.add("quantize")
     if not any(form.precision == "fp16" for form in made):

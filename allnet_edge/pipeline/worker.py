@@ -34,7 +34,7 @@ from allnet_edge.spec.recipe import Recipe
 from allnet_edge.spec.target import Target
 
 _PR_SET_PDEATHSIG = 1
-_CONVERTS = {"prune", "export", "quantize", "half", "compile"}
+_CONVERTS = {"prune", "export_onnx", "export_tflite", "quantize", "half", "compile"}
 
 
 class Request(Frozen):

@@ -51,6 +51,6 @@ def run(*arguments: object, **options: object) -> "subprocess.CompletedProcess[s
 
 
 STAGES = (
-    "cells", "train", "reference", "prune", "export", "quantize", "half", "compile", "gate",
-    "benchmark", "report",
+    "cells", "train", "reference", "prune", "export_onnx", "export_tflite", "quantize", "half",
+    "compile", "gate", "benchmark", "report",
 )  # fmt: skip

@@ -82,7 +82,7 @@ def test_pruned_weights_stay_2_to_4_in_the_exported_graph(small_build: Build) ->
     eligible = [n for n, a in kernels.items() if eligible_for_2_4(a.shape)]
     assert len(eligible) >= 4
     assert all(share_of_valid_blocks(kernels[name]) == 1.0 for name in eligible)
-    graph = onnx.load(small_build.out / "export" / "model.fp32.onnx").graph
+    graph = onnx.load(small_build.out / "export_onnx" / "model.fp32.onnx").graph
     convolutions = {node.input[1] for node in graph.node if node.op_type == "Conv"}
     checked = 0
     for tensor in graph.initializer:

@@ -6,4 +6,4 @@ from allnet_edge.pipeline.stage import Work
 
 def run(work: Work) -> None:
     """Write ``model.fp16.onnx``."""
-    fp16_from_onnx(work.stages["export"] / "model.fp32.onnx", work.folder / "model.fp16.onnx")
+    fp16_from_onnx(work.stages["export_onnx"] / "model.fp32.onnx", work.folder / "model.fp16.onnx")

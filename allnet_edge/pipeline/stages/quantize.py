@@ -11,7 +11,6 @@ from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
 from allnet_edge.data.calibration import read_pinned, select
 from allnet_edge.data.images import iter_batches
 from allnet_edge.engines.base import usable_cores
-from allnet_edge.pipeline.candidates import exported
 from allnet_edge.pipeline.stage import Work
 
 
@@ -38,17 +37,19 @@ def run(work: Work) -> None:
     def progress(what: str, done: int, _total: int) -> None:
         work.progress(what, done, len(paths))
 
-    export = work.stages["export"]
-    if "onnx" in exported(work.target):
+    if "export_onnx" in work.stages:
         qdq_from_onnx(
-            export / "model.fp32.onnx",
+            work.stages["export_onnx"] / "model.fp32.onnx",
             work.folder / "model.int8.onnx",
             images(),
             progress=progress,
         )
-    if "tflite" in exported(work.target):
+    if "export_tflite" in work.stages:
         quantized = int8_from_tflite(
-            export / "model.fp32.tflite", images(), threads=usable_cores(), progress=progress
+            work.stages["export_tflite"] / "model.fp32.tflite",
+            images(),
+            threads=usable_cores(),
+            progress=progress,
         )
         write_bytes(work.folder / "model.int8.tflite", quantized)
     write_json(

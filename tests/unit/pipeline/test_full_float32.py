@@ -23,9 +23,11 @@ def tf32() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("tf32")
-@pytest.mark.parametrize("name", ["reference", "prune", "export"])
+@pytest.mark.parametrize(
+    ("name", "function"), [("reference", "run"), ("prune", "run"), ("exporting", "network_of")]
+)
 def test_tf32_is_off_before_the_network_is_made(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = importlib.import_module(f"allnet_edge.pipeline.stages.{name}")
     seen = []
@@ -37,5 +39,5 @@ def test_tf32_is_off_before_the_network_is_made(
     monkeypatch.setattr(stage.float_model, "instantiate", instantiate)
     work = SimpleNamespace(sources=SimpleNamespace(run=tmp_path), float_model=tmp_path)
     with pytest.raises(Reached):
-        stage.run(work)
+        getattr(stage, function)(work)
     assert seen == [False]

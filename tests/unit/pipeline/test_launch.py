@@ -30,7 +30,7 @@ def request(tmp_path: Path, stage: str) -> Request:
         title="a stage under test",
         folder=tmp_path / stage,
         partial=tmp_path / "partial",
-        stages={"export": tmp_path / "export"},
+        stages={"export_onnx": tmp_path / "export_onnx"},
         recipe=Recipe(),
         target=load_target("jetson"),
         run=tmp_path / "run",
