@@ -7,7 +7,7 @@ TensorRT-RTX has no SM 8.7, and engines for a Jetson are built on the Jetson.
 
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Protocol
 
 from allnet_edge.errors import ConversionError
 
@@ -63,7 +63,17 @@ class EngineBuilder:
         return self._errors[0] if self._errors else "no reason given"
 
 
-def _parse_error(parser: Any) -> str | None:
+class _ParserError(Protocol):
+    def desc(self) -> str: ...
+
+
+class _Parser(Protocol):
+    @property
+    def num_errors(self) -> int: ...
+    def get_error(self, index: int, /) -> _ParserError: ...
+
+
+def _parse_error(parser: _Parser) -> str | None:
     """The first error; the newer versions name its node and operator."""
     if not parser.num_errors:
         return None

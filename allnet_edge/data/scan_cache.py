@@ -69,7 +69,7 @@ def write(folder: Path, root: Path, inspected: dict[str, Inspected]) -> None:
         ) from error
 
 
-def _inspected(row: list[Any]) -> Inspected:
+def _inspected(row: list[Any]) -> Inspected:  # a row of JSON: its columns differ in type
     size, mtime_ns, sha256, width, height, why, small = row
     return Inspected(size, mtime_ns, sha256, width, height, why, base64.b64decode(small))
 
