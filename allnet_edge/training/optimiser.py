@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import keras
 
 from allnet_edge.errors import RecipeError
 from allnet_edge.spec.training import LayerRate, TrainSettings
 
-_Rate = float | keras.optimizers.schedules.LearningRateSchedule
+_Rate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
 def make_optimiser(
