@@ -1,72 +1,176 @@
-"""Batches of images: holds file names and labels only; the two Kerases wrap it."""
+"""Batches of images: which rows come when, with their labels and weights, and reading ahead."""
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from allnet_edge.data.images import load_batch
-from allnet_edge.spec.network import Preprocess
-from allnet_edge.spec.training import Augmentation
+from allnet_edge.data.pixels import Indices, Pending, Pixels, PixelSource
 
-Pixels = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.float32]
+"""[n, 1], class indices: what both heads' losses of Keras take."""
+
+Weights = npt.NDArray[np.float32]
+"""[n], of each sample in the loss."""
+
+
+class Batch(NamedTuple):
+    """One batch.
+
+    Attributes:
+        pixels: uint8 [b, size, size, 3], 0..255. They travel to the accelerator as they are, a
+            quarter of the bytes of float32; the network's input casts them there.
+        labels: float32 [b, 1].
+        weights: float32 [b], or None where all samples count alike.
+    """
+
+    pixels: Pixels
+    labels: Labels
+    weights: Weights | None
 
 
 class ImageBatches:
-    """One pass over a set of images.
+    """One pass over a set of images: holds numbers only, no pixels.
 
-    A pass is fully fixed by its seed: killing a run and resuming it gives the same batches.
+    A pass is fully fixed by its order: killing a run and resuming it gives the same batches.
 
     Args:
-        paths: Image files.
-        labels: Class index of each.
-        order: Sequence in which the images come; None keeps theirs.
-        augment: Applied on the fly, differently in every pass.
-        seed: Of the augmentation; (run seed, epoch).
+        source: Where the pixels come from; left open.
+        labels: Class index of each row of the source.
+        batch_size: Images a batch; the last one may be smaller.
+        order: Row numbers in the sequence in which they come, all or some of them; None for all
+            as they lie.
+        weights: Of each row of the source in the loss.
+
+    Raises:
+        ValueError: Labels or weights do not fit the source.
     """
 
     def __init__(
         self,
-        paths: Sequence[Path],
-        labels: Sequence[int],
-        preprocess: Preprocess,
+        source: PixelSource,
+        labels: Sequence[int] | npt.NDArray[np.integer],
         batch_size: int,
         *,
-        order: npt.NDArray[np.int64] | None = None,
-        augment: Augmentation = "none",
-        seed: tuple[int, int] = (0, 0),
+        order: Indices | None = None,
+        weights: Weights | None = None,
     ) -> None:
-        self._paths = paths
-        self._labels = np.asarray(labels, np.float32)[:, None]
-        self._preprocess = preprocess
+        if batch_size < 1:
+            raise ValueError(f"batch_size {batch_size} is below 1")
+        self._source = source
+        self._labels = np.asarray(labels, np.float32).reshape(-1, 1)
+        self._weights = None if weights is None else np.asarray(weights, np.float32)
         self._batch_size = batch_size
-        self._order = np.arange(len(paths)) if order is None else order
-        self._augment = augment
-        self._seed = seed
+        self._order = np.arange(len(source)) if order is None else np.asarray(order, np.int64)
+        for name, values in (("labels", self._labels), ("weights", self._weights)):
+            if values is not None and len(values) != len(source):
+                raise ValueError(f"{len(values)} {name} for {len(source)} images")
 
     def __len__(self) -> int:
-        """Number of batches; the last one may be smaller."""
+        """Number of batches."""
         return math.ceil(len(self._order) / self._batch_size)
 
-    def __getitem__(self, number: int) -> tuple[Pixels, Labels]:
-        """Pixels float32 [b, size, size, 3] in 0..255 and labels float32 [b, 1]."""
-        chosen = self._order[number * self._batch_size : (number + 1) * self._batch_size]
-        images = load_batch([self._paths[i] for i in chosen], self._preprocess)
-        if self._augment == "dihedral":
-            rng = np.random.default_rng((*self._seed, number))
-            images = np.stack([_dihedral(image, rng) for image in images])
-        return images.astype(np.float32), self._labels[chosen]
+    def __getitem__(self, number: int) -> Batch:
+        """One batch, without reading ahead; raises IndexError and what ``Pending.result`` does."""
+        return self.finish(number, self.begin(number))
+
+    def __iter__(self) -> Iterator[Batch]:
+        """All batches in their order, some ahead; raises what ``Pending.result`` does."""
+        with Ahead(self) as ahead:
+            for number in range(len(self)):
+                yield ahead.take(number)
+
+    def begin(self, number: int) -> Pending:
+        """Start on the pixels of a batch."""
+        return self._source.begin(self._rows(number))
+
+    def finish(self, number: int, pixels: Pending) -> Batch:
+        """Wait for what ``begin`` started."""
+        rows = self._rows(number)
+        weights = None if self._weights is None else self._weights[rows]
+        return Batch(pixels.result(), self._labels[rows], weights)
+
+    def _rows(self, number: int) -> Indices:
+        if not 0 <= number < len(self):
+            raise IndexError(f"batch {number} is not in 0..{len(self) - 1}")
+        return self._order[number * self._batch_size : (number + 1) * self._batch_size]
 
 
-def shuffled(count: int, seed: tuple[int, int]) -> npt.NDArray[np.int64]:
+class Ahead:
+    """Keeps the next batches under way; a context manager that drops them at the end.
+
+    Args:
+        depth: Batches under way behind the one that is taken.
+        kept: Batches behind it that may be taken again without a second reading.
+    """
+
+    def __init__(self, batches: ImageBatches, depth: int = 4, kept: int = 0) -> None:
+        self._batches, self._depth, self._kept = batches, depth, kept
+        self._pending: dict[int, Pending] = {}
+        self._closed = False
+
+    def take(self, number: int) -> Batch:
+        """Wait for a batch, with the next ones begun.
+
+        Raises:
+            RuntimeError: It is closed.
+        """
+        if self._closed:
+            raise RuntimeError("no batch is taken after the end")
+        wanted = range(number, min(number + self._depth + 1, len(self._batches)))
+        for other in [n for n in self._pending if not number - self._kept <= n < wanted.stop]:
+            self._pending.pop(other).cancel()
+        for other in wanted:
+            if other not in self._pending:
+                self._pending[other] = self._batches.begin(other)
+        batch = self._batches.finish(number, self._pending[number])
+        if not self._kept:
+            del self._pending[number]
+        return batch
+
+    def close(self) -> None:
+        """Drop what is under way."""
+        self._closed = True
+        while self._pending:
+            self._pending.popitem()[1].cancel()
+
+    def __enter__(self) -> "Ahead":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def shuffled(count: int, seed: tuple[int, int]) -> Indices:
     """The order of the images in one epoch; ``seed`` is (run seed, epoch)."""
     return np.random.default_rng(seed).permutation(count)
 
 
-def _dihedral(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """One of the eight symmetries of the square: cells have no up and no left."""
-    image = np.rot90(image, int(rng.integers(4)))
-    return image[:, ::-1] if rng.integers(2) else image
+def shard(order: Indices, batch_size: int, process: int, processes: int) -> Indices:
+    """One process' part of an order, for training in several processes.
+
+    Process k gets the k-th contiguous slice of every global batch, all slices of a batch equally
+    large, as synchronous training needs it: its batches are ``ImageBatches(..., batch_size //
+    processes, order=shard(...))``, as many on every process. The last global batch is cut to a
+    multiple of ``processes``: up to ``processes - 1`` images of an epoch are left out, others in
+    every epoch. So this is for training; whoever scores reads all images in one process.
+
+    Args:
+        order: Of the global pass, the same on all processes.
+        batch_size: Global, a multiple of ``processes``.
+        process: Which one this is, from 0.
+
+    Raises:
+        ValueError: The batch cannot be shared equally, or there is no such process.
+    """
+    if not 0 <= process < processes:
+        raise ValueError(f"process {process} is not in 0..{processes - 1}")
+    if batch_size % processes:
+        raise ValueError(f"a batch of {batch_size} cannot be shared among {processes} equally")
+    equal = order[: len(order) - (len(order) % batch_size) % processes]
+    whole = len(equal) - len(equal) % batch_size
+    full = equal[:whole].reshape(-1, processes, batch_size // processes)[:, process]
+    rest = equal[whole:].reshape(processes, -1)[process]
+    return np.concatenate([full.ravel(), rest])
