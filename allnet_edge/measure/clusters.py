@@ -3,9 +3,11 @@
 Sources: the patient-cluster bootstrap (Field & Welsh 2007, JRSS B 69:369); the effective sample
 size of clustered counts (Rao & Scott 1992, Biometrics 48:577) inside Tango's, Wilson's and
 Newcombe's score intervals; for ROC areas that of the placement values (Obuchowski 1997, Biometrics
-53:567).
+53:567); for the area under the precision-recall curve a binomial interval with as many trials as
+positive cells (Boyd, Eng & Page 2013, ECML PKDD).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +23,8 @@ from allnet_edge.measure.intervals import (
     wilson,
 )
 from allnet_edge.measure.metrics import BoolArray, FloatArray, roc_auc
+from allnet_edge.measure.ranking import precisions_at_positives
+from allnet_edge.measure.scored import Side
 
 _Ints = npt.NDArray[np.int64]
 _Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
@@ -178,3 +182,51 @@ def auc_clustered(
         return _NOTHING
     z = student_quantile(confidence, min(patients) - 1)
     return auc_score(roc_auc(labels, scores), *effective, z=z)
+
+
+def pr_auc_clustered(side: Side, owner: _Ints, confidence: float = 0.95) -> Interval:
+    """Wilson's interval for the average precision at the EFFECTIVE number of positive cells.
+
+    The average precision is the mean over the positive cells of the precision at their scores, and
+    its design effect is that of these values. Degrees of freedom and the case of one patient in
+    either class are as in ``auc_clustered``.
+
+    Args:
+        side: A class against the rest.
+        owner: Number of each cell's patient, int64 ``(n,)``.
+        confidence: One-sided, of each bound.
+    """
+    patients = [np.unique(owner[group]).size for group in (side.truth, ~side.truth)]
+    if min(patients) < 2:
+        return _NOTHING
+    values = precisions_at_positives(side)
+    cells = np.bincount(owner[side.truth])
+    sums = np.bincount(owner[side.truth], values)
+    effect = _inflation(sums[cells > 0], cells[cells > 0], float(values.var()))
+    effective = max(1.0, values.size / effect)
+    z = student_quantile(confidence, min(patients) - 1)
+    return wilson(float(values.mean()) * effective, effective, z=z)
+
+
+def mean_clustered(
+    values: npt.NDArray[np.float64], owner: _Ints, most: float, confidence: float = 0.95
+) -> Interval:
+    """Student's interval for the mean of a value of the cells, from the spread between patients.
+
+    Args:
+        values: float64 ``(n,)``, 0..most.
+        owner: Number of each cell's patient, int64 ``(n,)``; the cell's own where unknown.
+        most: The largest value there can be.
+        confidence: One-sided, of each bound.
+
+    Returns:
+        Within 0..most, which is also what one patient says about others.
+    """
+    cells = np.bincount(owner)
+    if cells.size < 2:
+        return Interval(0.0, most)
+    mean = float(values.mean())
+    residual = np.bincount(owner, values) - mean * cells
+    spread = math.sqrt(cells.size / (cells.size - 1) * float(residual @ residual)) / values.size
+    half = student_quantile(confidence, cells.size - 1) * spread
+    return Interval(max(0.0, mean - half), min(most, mean + half))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from allnet_edge.measure import estimates
+from allnet_edge.measure import performance
 from allnet_edge.measure.cells import Cells, Scores
 from allnet_edge.measure.clusters import auc_clustered, patient_weights, wilson_clustered
 from allnet_edge.measure.estimates import CLUSTERED, INDEPENDENT, Estimates, estimate
@@ -127,7 +127,7 @@ class TestPatients:
         whole = estimate(cells, scores, resamples=RESAMPLES)
         original = patient_weights
         monkeypatch.setattr(
-            estimates,
+            performance,
             "patient_weights",
             lambda n, resamples, seed, **_: original(n, resamples, seed, block=7 * n),
         )
