@@ -4,16 +4,19 @@ Zhu & Gupta 2017 (arXiv 1710.01878) for the schedule, Mishra et al. 2021 (arXiv 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
 from allnet_edge.compress.sparsity import eligible_for_2_4, share_of_valid_blocks, sparsity
 from allnet_edge.data.batches import ImageBatches, Labels, shuffled
+from allnet_edge.data.decode_threads import DecodedByThreads
+from allnet_edge.data.pixels import ImageFiles, PixelSource
 from allnet_edge.errors import ConversionError
 from allnet_edge.models.storage.weights import Arrays, arrays_of
 from allnet_edge.models.towers.api import KerasModel, Layer
@@ -64,28 +67,50 @@ def prune(
     masks = _PRUNING.UpdatePruningStep()
     masks.set_model(wrapped)
     masks.on_train_begin()
-    for epoch in range(1, settings.epochs + 1):
-        batches = ImageBatches(
-            paths,
-            labels,
-            spec.preprocess,
-            batch_size,
-            order=shuffled(len(paths), (seed, epoch)),
-            augment="dihedral",
-            seed=(seed, epoch),
-        )
-        for number in range(len(batches)):
-            pixels, truth = batches[number]
-            answers = model.predict_on_batch(pixels)
-            targets = settings.distil * answers + (1 - settings.distil) * _one_hot(truth, spec)
-            masks.on_train_batch_begin(number)
-            wrapped.train_on_batch(pixels, targets)
-            progress(f"fine-tuning epoch {epoch}/{settings.epochs}", number + 1, len(batches))
-        masks.on_epoch_end(epoch)
+    with DecodedByThreads(ImageFiles(paths, spec.preprocess)) as source:
+        for epoch in range(1, settings.epochs + 1):
+            batches = _Turned(source, labels, batch_size, (seed, epoch))
+            for number, (pixels, truth) in enumerate(batches):
+                answers = model.predict_on_batch(pixels)
+                targets = settings.distil * answers + (1 - settings.distil) * _one_hot(truth, spec)
+                masks.on_train_batch_begin(number)
+                wrapped.train_on_batch(pixels, targets)
+                progress(f"fine-tuning epoch {epoch}/{settings.epochs}", number + 1, len(batches))
+            masks.on_epoch_end(epoch)
     arrays = arrays_of(_PRUNING.strip_pruning(wrapped))
     if settings.kind == "2:4":
         _require_2_4(arrays)
     return arrays
+
+
+class _Turned:
+    """One pass over the images in a random order, each in one of its eight symmetries.
+
+    In memory, not in a layer as in training: tfmot clones the network layer by layer.
+    """
+
+    def __init__(
+        self, source: PixelSource, labels: Sequence[int], batch_size: int, seed: tuple[int, int]
+    ) -> None:
+        order = shuffled(len(source), seed)
+        self._batches = ImageBatches(source, labels, batch_size, order=order)
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[tuple[npt.NDArray[np.float32], Labels]]:
+        """Pixels float32 [b, size, size, 3] in 0..255 and labels float32 [b, 1]."""
+        for number, batch in enumerate(self._batches):
+            rng = np.random.default_rng((*self._seed, number))
+            turned = np.stack([_symmetric(image, rng) for image in batch.pixels])
+            yield turned.astype(np.float32), batch.labels
+
+
+def _symmetric(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """One of the eight symmetries of the square: cells have no up and no left."""
+    image = np.rot90(image, int(rng.integers(4)))
+    return image[:, ::-1] if rng.integers(2) else image
 
 
 def report(arrays: Arrays) -> dict[str, dict[str, float | None]]:

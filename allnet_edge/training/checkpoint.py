@@ -23,6 +23,7 @@ class Epoch(TypedDict):
     accuracy: float
     val_loss: float
     val_accuracy: float
+    val_weighted_f1: float
     seconds: float
 
 

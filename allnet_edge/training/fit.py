@@ -5,6 +5,8 @@ import json
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from allnet_edge import models
 from allnet_edge.artifacts.files import write_bytes, write_json
 from allnet_edge.artifacts.manifest import DataOrigin
 from allnet_edge.data.batches import ImageBatches, shuffled
-from allnet_edge.data.samples import LabelMap, Sample, SampleIndex
+from allnet_edge.data.samples import LabelMap, SampleIndex
 from allnet_edge.data.split import Split
 from allnet_edge.errors import DataError, IntegrityError, UsageError
 from allnet_edge.models.storage import float_model
@@ -23,27 +25,20 @@ from allnet_edge.models.storage.float_model import FloatModel, TrainingRecord
 from allnet_edge.models.storage.weights import arrays_of, assign
 from allnet_edge.progress import Progress, silent
 from allnet_edge.spec.network import NetworkSpec, Preprocess
-from allnet_edge.spec.training import TrainSettings
+from allnet_edge.spec.training import TrainRuntime, TrainSettings
+from allnet_edge.training.augment import with_augmentation
 from allnet_edge.training.backend import engine_version, make_deterministic
 from allnet_edge.training.checkpoint import Epoch, Progressed, load_state, save_state
+from allnet_edge.training.distribute import Crew
+from allnet_edge.training.freeze import freeze
 from allnet_edge.training.loader import KerasBatches
+from allnet_edge.training.optimiser import make_optimiser
+from allnet_edge.training.rows import Rows, balanced, open_rows
 from allnet_edge.training.standardise import fit_standardisation
-from allnet_edge.training.validation import (
-    RunMetrics,
-    Scores,
-    ValidationFigures,
-    loss_and_accuracy,
-)
+from allnet_edge.training.tensorboard import scalars_to
+from allnet_edge.training.validation import RunMetrics, Scores, ValidationFigures, in_short
 
 _LAST, _BESTS = "checkpoint.safetensors", "best-*.safetensors"
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One part of the split, as the loader wants it."""
-
-    paths: list[Path]
-    labels: list[int]
 
 
 def train(
@@ -53,9 +48,11 @@ def train(
     labels: LabelMap,
     out: Path,
     *,
+    runtime: TrainRuntime = TrainRuntime(),  # noqa: B008 - frozen
+    crew: Crew = Crew(),  # noqa: B008 - frozen
     resume: bool = False,
     progress: Progress = silent,
-) -> FloatModel:
+) -> FloatModel | None:
     """Train a network and leave a RUN folder behind.
 
     Every finished epoch is on disk before the next one starts; with ``resume`` a killed run
@@ -63,23 +60,42 @@ def train(
 
     Args:
         split: Its parts ``train`` and ``validation`` are used; ``test`` is not looked at.
-        out: Folder of the run, made if absent.
+        out: Folder of the run, made if absent; with several processes they all have to see it.
+        crew: Who trains together, from `distribute.gather`.
+
+    Returns:
+        The model; None in a process that does not lead its crew.
 
     Raises:
-        SplitError: The split does not fit the data or leaks.
+        SplitError: The split does not fit the data, leaks, or has a part without a class.
         UsageError: ``out`` holds another run, or ``resume`` was not given.
         DataError: The loss became NaN; the last good checkpoint stays.
+        EnvironmentMismatch: ImageNet's weights cannot be had, or a worker process was killed.
     """
     split.verify(index)
+    crew.require_batch(settings.batch_size)
     out.mkdir(parents=True, exist_ok=True)
-    log = _log_to(out / "train.log")
-    try:
-        run = _Run(settings, index, split, labels, out=out, log=log, progress=progress)
+    with _log_to(out / "train.log" if crew.leads else None) as log, ExitStack() as held:
+        run = _Run(
+            settings, index, split, labels,
+            out=out, runtime=runtime, crew=crew, log=log, progress=progress, held=held,
+        )  # fmt: skip
         return run.go(resume=resume)
-    finally:
-        for handler in list(log.handlers):
-            handler.close()
-            log.removeHandler(handler)
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """One set of weights, seen three ways.
+
+    Attributes:
+        network: What is stored and exported.
+        trained: The network behind its augmentation, compiled.
+        judged: What predicts: the network, or a copy on one device beside a crew of several.
+    """
+
+    network: keras.Model
+    trained: keras.Model
+    judged: keras.Model
 
 
 class _Run:
@@ -91,67 +107,92 @@ class _Run:
         labels: LabelMap,
         *,
         out: Path,
+        runtime: TrainRuntime,
+        crew: Crew,
         log: logging.Logger,
         progress: Progress,
+        held: ExitStack,
     ) -> None:
         self.settings, self.split, self.labels, self.out = settings, split, labels, out
-        self.log, self.progress = log, progress
-        self.train = self._part(index, split.samples("train", index))
-        self.validation = self._part(index, split.samples("validation", index))
-        self.split_sha256 = split.sha256
+        self.crew, self.log, self.progress, self.held = crew, log, progress, held
+        self.runtime = runtime
+        pixels = Preprocess(size=settings.input_size, crop=settings.crop)
+        self.train, self.validation = (
+            held.enter_context(open_rows(part, index, split, labels, pixels, runtime, progress))
+            for part in ("train", "validation")
+        )
+        self.spec = self._spec(pixels)
+        self.train = balanced(self.train, len(labels.classes), settings, progress)
         self.origin = DataOrigin(layout=index.layout, split=split.protocol, leaking=split.leaking)
 
-    def _part(self, index: SampleIndex, samples: tuple[Sample, ...]) -> _Part:
-        return _Part(
-            [index.path(sample) for sample in samples],
-            [self.labels.index[sample.label] for sample in samples],
-        )
-
-    def go(self, *, resume: bool) -> FloatModel:
-        spec = self._spec()
-        identity = self._identity(spec)
-        make_deterministic(keras.backend.backend(), self.settings.seed)
-        model: keras.Model = models.build(keras, spec)
-        model.compile(
-            optimizer=keras.optimizers.Adam(self._learning_rate()),
-            loss="binary_crossentropy" if spec.units == 1 else "sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
-        done = self._restore(model, identity, resume=resume)
+    def go(self, *, resume: bool) -> FloatModel | None:
+        models_, origin_of_weights = self._build()
+        identity = self._identity()
+        done = self._restore(models_.trained, identity, resume=resume)
+        board = self.out / "tensorboard" if self.runtime.tensorboard and self.crew.leads else None
+        note = self.held.enter_context(scalars_to(board, len(done.history)))
         while len(done.history) < self.settings.epochs:
-            done = self._epoch(model, spec, done)
-            save_state(self.out / _LAST, model, done, identity)
+            done = self._epoch(models_, done)
+            note(_scalars(done.history[-1], models_.trained, len(self.train)), len(done.history))
+            if not self.crew.leads:
+                continue
+            save_state(self.out / _LAST, models_.trained, done, identity)
             write_json(self.out / "history.json", list(done.history))
             self._forget_all_but(done.best_epoch)
-        return self._finish(model, spec, done)
+        return self._finish(models_.judged, done, origin_of_weights) if self.crew.leads else None
 
-    def _spec(self) -> NetworkSpec:
-        plain = Preprocess(size=self.settings.input_size, crop=self.settings.crop)
-        preprocess = fit_standardisation(
-            self.train.paths,
-            plain,
-            per_channel=self.settings.per_channel,
-            progress=self.progress,
-        )
+    def _spec(self, plain: Preprocess) -> NetworkSpec:
+        settings = self.settings
+        if settings.standardise == "unit":
+            preprocess = plain.model_copy(update={"mean": (0.0,), "sd": (255.0,)})
+        else:
+            preprocess = fit_standardisation(
+                self.train.source, plain, per_channel=settings.per_channel, progress=self.progress
+            )
+        steps = max(1, len(self.train) // settings.batch_size)
         return NetworkSpec(
-            network=self.settings.model,
+            network=settings.model,
             preprocess=preprocess,
             classes=self.labels.classes,
-            width=self.settings.width,
-            bn_momentum=_bn_momentum(len(self.train.paths), self.settings.batch_size),
+            width=settings.width,
+            bn_momentum=settings.bn_momentum or _bn_momentum(steps),
         )
 
-    def _learning_rate(self) -> float | keras.optimizers.schedules.LearningRateSchedule:
-        if self.settings.schedule == "constant":
-            return self.settings.learning_rate
-        steps = math.ceil(len(self.train.paths) / self.settings.batch_size) * self.settings.epochs
-        return keras.optimizers.schedules.CosineDecay(self.settings.learning_rate, steps)
+    def _build(self) -> tuple[_Models, dict[str, str]]:
+        settings, crew = self.settings, self.crew
+        make_deterministic(keras.backend.backend(), settings.seed)
+        with _precision(settings), crew.together():
+            network: keras.Model = models.build(keras, self.spec)
+            came_from: dict[str, str] = {}
+            if settings.weights != 'none':
+                from allnet_edge.training.initial import initialise
+                came_from = initialise(network, self.spec, settings.weights)
+            if settings.weights != "none" and settings.freeze is not None:
+                frozen = freeze(network, settings.freeze)
+                self.log.info("frozen: %d layers", len(frozen))
+            trained = with_augmentation(network, settings)
+            trained.compile(
+                optimizer=make_optimiser(settings, network, self._steps()),
+                loss="binary_crossentropy"
+                if self.spec.units == 1
+                else "sparse_categorical_crossentropy",
+                metrics=["accuracy"],
+            )
+        judged = network
+        if crew.devices > 1:  # predicting would have to split every batch, the last one too
+            with _precision(settings):
+                judged = models.build(keras, self.spec)
+        return _Models(network, trained, judged), came_from
 
-    def _identity(self, spec: NetworkSpec) -> str:
+    def _steps(self) -> int:
+        return math.ceil(len(self.train) / self.settings.batch_size)
+
+    def _identity(self) -> str:
         # More epochs of the same run are a continuation, unless the schedule depends on them.
-        free = {"epochs"} if self.settings.schedule == "constant" else set()
+        free = {"epochs"} if self.settings.schedule != "cosine" else set()
         told = self.settings.model_dump(mode="json", exclude=free)
-        known = [told, spec.model_dump(mode="json"), self.split_sha256, self.labels.to_json()]
+        spec = self.spec.model_dump(mode="json")
+        known = [told, spec, self.split.sha256, self.labels.to_json()]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
     def _restore(self, model: keras.Model, identity: str, *, resume: bool) -> Progressed:
@@ -188,46 +229,32 @@ class _Run:
             if path != self._best_weights(epoch):
                 path.unlink()
 
-    def _epoch(self, model: keras.Model, spec: NetworkSpec, done: Progressed) -> Progressed:
+    def _epoch(self, models_: _Models, done: Progressed) -> Progressed:
         number = len(done.history) + 1
         started = time.monotonic()
-        seed = (self.settings.seed, number)
-        batches = ImageBatches(
-            self.train.paths,
-            self.train.labels,
-            spec.preprocess,
-            self.settings.batch_size,
-            order=shuffled(len(self.train.paths), seed),
-            augment=self.settings.augment,
-            seed=seed,
-        )
         title = f"epoch {number}/{self.settings.epochs}"
-        watcher = _Watcher(self.progress, title, len(batches))
-        fitted = model.fit(
-            KerasBatches(batches), epochs=1, shuffle=False, verbose=0, callbacks=[watcher]
+        loss, accuracy = self._pass(models_.trained, number, title)
+        if models_.judged is not models_.network:
+            assign(models_.judged, arrays_of(models_.network))
+        val_loss, val_accuracy, val_f1 = in_short(
+            self._scores(models_.judged), self.validation.labels
         )
-        loss, accuracy = (float(fitted.history[name][0]) for name in ("loss", "accuracy"))
-        val_loss, val_accuracy = self._validate(model, spec)
         # The last step of an epoch shows in the validation only.
         if not (math.isfinite(loss) and math.isfinite(val_loss)):
-            raise DataError(
-                f"the loss became {loss} (validation {val_loss}) in epoch {number}; "
-                f"the checkpoint of epoch {number - 1} is kept",
-                where=self.out,
-                fix="train again with a smaller --learning-rate",
-            )
+            raise self._diverged(number, loss, val_loss)
         epoch = Epoch(
             epoch=number,
             loss=loss,
             accuracy=accuracy,
             val_loss=val_loss,
             val_accuracy=val_accuracy,
+            val_weighted_f1=val_f1,
             seconds=round(time.monotonic() - started, 2),
         )
         history = (*done.history, epoch)
-        best = _best(history)
-        if best == number:
-            write_bytes(self._best_weights(number), float_model.dump(arrays_of(model)))
+        best = _best(history, self.settings)
+        if best == number and self.crew.leads:
+            write_bytes(self._best_weights(number), float_model.dump(arrays_of(models_.judged)))
         self.log.info(
             "%s: loss %.4f accuracy %.4f validation loss %.4f accuracy %.4f (%.0f s)",
             title, loss, accuracy, val_loss, val_accuracy, epoch["seconds"],
@@ -235,76 +262,137 @@ class _Run:
         self.progress(f"{title}: loss {loss:.3f}, validation accuracy {val_accuracy:.3f}", 1, 1)
         return Progressed(history, best)
 
-    def _validate(self, model: keras.Model, spec: NetworkSpec) -> tuple[float, float]:
-        return loss_and_accuracy(self._scores(model, spec), np.asarray(self.validation.labels))
-
-    def _scores(self, model: keras.Model, spec: NetworkSpec) -> Scores:
+    def _pass(self, trained: keras.Model, number: int, title: str) -> tuple[float, float]:
+        """One pass over the training rows; mean loss and accuracy of its steps."""
+        order = shuffled(len(self.train), (self.settings.seed, number))
         batches = ImageBatches(
-            self.validation.paths, self.validation.labels, spec.preprocess, self.settings.batch_size
+            self.train.source,
+            self.train.labels,
+            self.settings.batch_size // self.crew.processes,
+            order=self.crew.share(order, self.settings.batch_size),
+            weights=self.train.weights,
         )
-        return np.asarray(model.predict(KerasBatches(batches), verbose=0), np.float32)
+        watcher = _Watcher(self.progress, title, len(batches))
+        with self.crew.together(), KerasBatches(batches) as data:
+            fitted = trained.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=[watcher])
+        return float(fitted.history["loss"][0]), float(fitted.history["accuracy"][0])
 
-    def _finish(self, model: keras.Model, spec: NetworkSpec, done: Progressed) -> FloatModel:
+    def _diverged(self, number: int, loss: float, val_loss: float) -> DataError:
+        kept = f"the checkpoint of epoch {number - 1} is kept" if number > 1 else "nothing is kept"
+        return DataError(
+            f"the loss became {loss} (validation {val_loss}) in epoch {number}; {kept}",
+            where=self.out,
+            fix="train again with a smaller --learning-rate",
+        )
+
+    def _scores(self, network: keras.Model) -> Scores:
+        batches = ImageBatches(
+            self.validation.source, self.validation.labels, self.settings.batch_size
+        )
+        with KerasBatches(batches) as data:
+            return np.asarray(network.predict(data, verbose=0), np.float32)
+
+    def _finish(
+        self, network: keras.Model, done: Progressed, came_from: dict[str, str]
+    ) -> FloatModel:
         # Without its description this is no finished run: a kill below pairs no weights with the
         # figures of others.
         (self.out / float_model.DESCRIPTION).unlink(missing_ok=True)
         path = self._best_weights(done.best_epoch)
         arrays = float_model.undump(path.read_bytes(), where=path)
-        assign(model, arrays)
-        labels = np.asarray(self.validation.labels)
-        figures = ValidationFigures.of(self._scores(model, spec), labels, done.best_epoch)
+        assign(network, arrays)
+        figures = ValidationFigures.of(
+            self._scores(network), self.validation.labels, done.best_epoch
+        )
         metrics = RunMetrics.of(figures, self.origin, len(done.history))
         write_json(self.out / "metrics.json", metrics.model_dump(mode="json"))
         write_bytes(self.out / "split.json", self.split.model_dump_json(indent=1).encode())
-        settings, engine = self.settings.model_dump(mode="json"), keras.backend.backend()
+        engine = keras.backend.backend()
         return float_model.save(
             self.out,
             arrays,
-            spec,
+            self.spec,
             label_index=self.labels.index,
-            split_sha256=self.split_sha256,
+            split_sha256=self.split.sha256,
             record=TrainingRecord(
                 how="train",
-                settings={**settings, "best_epoch": done.best_epoch},
+                settings={**_flat(self.settings), **came_from, "best_epoch": done.best_epoch},
                 versions={"keras": keras.__version__, engine: engine_version(engine)},
             ),
         )
 
 
 class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types
-    """Passes Keras' batches on as progress."""
+    """Passes Keras' batches on as progress, and ends a pass whose loss is no number any more."""
 
     def __init__(self, progress: Progress, title: str, batches: int) -> None:
         super().__init__()
         self._progress, self._title, self._batches = progress, title, batches
 
-    def on_train_batch_end(
-        self,
-        batch: int,
-        logs: dict[str, float] | None = None,  # noqa: ARG002 - Keras passes it by name
-    ) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._progress(self._title, batch + 1, self._batches)
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            self.model.stop_training = True
 
 
-def _bn_momentum(images: int, batch_size: int) -> float:
-    """Averages that settle within a quarter of an epoch, at most Keras' own 0.99.
+@contextmanager
+def _precision(settings: TrainSettings) -> Iterator[None]:
+    """Layers made inside compute in the precision of the settings; their weights are float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(
+        "mixed_bfloat16" if settings.precision == "bfloat16" else "float32"
+    )
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _bn_momentum(steps: int) -> float:
+    """Averages that settle within a quarter of an epoch of so many steps, at most Keras' own 0.99.
 
     With 0.99 on a few hundred steps the moving statistics lag behind the weights: seen as a
     training accuracy of 0.98 beside a validation accuracy of chance.
     """
-    steps = max(1, images // batch_size)
     return round(min(0.99, max(0.8, 1 - 4 / steps)), 4)
 
 
-def _best(history: tuple[Epoch, ...]) -> int:
-    """The epoch (from 1) of the best validation accuracy; among equals the lowest loss."""
-    best = max(history, key=lambda e: (e["val_accuracy"], -e["val_loss"]))
+def _best(history: tuple[Epoch, ...], settings: TrainSettings) -> int:
+    """The epoch (from 1) of the best validation value; among equals the lowest loss."""
+    key = "val_weighted_f1" if settings.select == "weighted_f1" else "val_accuracy"
+    best = max(history, key=lambda e: (e[key], -e["val_loss"]))  # type: ignore[literal-required]
     return best["epoch"]
 
 
-def _log_to(path: Path) -> logging.Logger:
+def _scalars(epoch: Epoch, trained: keras.Model, images: int) -> dict[str, float]:
+    """What TensorBoard shows of an epoch; the rate is that of the next step."""
+    return {
+        "loss/train": epoch["loss"],
+        "loss/validation": epoch["val_loss"],
+        "accuracy/train": epoch["accuracy"],
+        "accuracy/validation": epoch["val_accuracy"],
+        "weighted_f1/validation": epoch["val_weighted_f1"],
+        "learning_rate": float(keras.ops.convert_to_numpy(trained.optimizer.learning_rate)),
+        "images_per_second": images / max(epoch["seconds"], 1e-9),
+    }
+
+
+def _flat(settings: TrainSettings) -> dict[str, str | int | float | bool | None]:
+    """Settings as plain values; what is nested becomes its JSON."""
+    return {
+        name: value if value is None or isinstance(value, str | int | float) else json.dumps(value)
+        for name, value in settings.model_dump(mode="json").items()
+    }
+
+
+@contextmanager
+def _log_to(path: Path | None) -> Iterator[logging.Logger]:
+    """A logger of its own, into the file alone; without a file it keeps silent."""
     log = logging.Logger(f"train:{path}", logging.INFO)
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = logging.NullHandler() if path is None else logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
-    return log
+    try:
+        yield log
+    finally:
+        handler.close()

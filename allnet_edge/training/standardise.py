@@ -1,18 +1,16 @@
 """Mean and standard deviation of a training set."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 
-from allnet_edge.data.images import iter_batches
+from allnet_edge.data.batches import ImageBatches
+from allnet_edge.data.pixels import PixelSource
 from allnet_edge.errors import DataError
 from allnet_edge.progress import Progress, silent
 from allnet_edge.spec.network import Preprocess
 
 
 def fit_standardisation(
-    paths: Sequence[Path],
+    source: PixelSource,
     preprocess: Preprocess,
     *,
     per_channel: bool = False,
@@ -27,14 +25,14 @@ def fit_standardisation(
     """
     count, total, squares = 0, np.zeros(3, np.int64), np.zeros(3, np.int64)
     done = 0
-    for batch in iter_batches(paths, preprocess):
+    for batch, _, _ in ImageBatches(source, np.zeros(len(source), np.int64), 64):
         histogram = [np.bincount(batch[..., c].ravel(), minlength=256) for c in range(3)]
         levels = np.arange(256, dtype=np.int64)
         total += np.array([h @ levels for h in histogram])
         squares += np.array([h @ levels**2 for h in histogram])
         count += batch[..., 0].size
         done += len(batch)
-        progress("mean and sd", done, len(paths))
+        progress("mean and sd", done, len(source))
     if not per_channel:
         count, total, squares = 3 * count, total.sum(keepdims=True), squares.sum(keepdims=True)
     mean = total / count

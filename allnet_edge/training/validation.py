@@ -40,7 +40,7 @@ class ValidationFigures(Frozen):
     @classmethod
     def of(cls, scores: Scores, labels: Classes, epoch: int) -> "ValidationFigures":
         """From probabilities float32 ``(n, 1)`` or ``(n, classes)`` and classes int64 ``(n,)``."""
-        loss, accuracy = loss_and_accuracy(scores, labels)
+        loss, accuracy, _ = in_short(scores, labels)
         wide = _wide(scores)
         right = wide.argmax(axis=1) == labels
         groups = {"accuracy": right}
@@ -81,11 +81,23 @@ class RunMetrics(Frozen):
         return cls(validation=figures, data=data, phantom=data.layout == "phantom", note=note)
 
 
-def loss_and_accuracy(scores: Scores, labels: Classes) -> tuple[float, float]:
-    """Cross-entropy and accuracy from probabilities ``(n, 1)`` or ``(n, classes)``."""
+def in_short(scores: Scores, labels: Classes) -> tuple[float, float, float]:
+    """Cross-entropy, accuracy and weighted F1 from probabilities ``(n, 1)`` or ``(n, classes)``.
+
+    Weighted F1 is the mean over the classes, weighted by their cells: the C-NMC challenge's score.
+    """
     wide = _wide(scores)
     chosen = np.clip(wide[np.arange(len(labels)), labels], 1e-7, 1.0)
-    return float(-np.log(chosen).mean()), float((wide.argmax(axis=1) == labels).mean())
+    called = wide.argmax(axis=1)
+    classes = wide.shape[1]
+    hits = np.bincount(labels[called == labels], minlength=classes)
+    cells = np.bincount(labels, minlength=classes)
+    f1 = 2 * hits / np.maximum(cells + np.bincount(called, minlength=classes), 1)
+    return (
+        float(-np.log(chosen).mean()),
+        float((called == labels).mean()),
+        float((f1 * cells).sum() / len(labels)),
+    )
 
 
 def _wide(scores: Scores) -> Scores:
