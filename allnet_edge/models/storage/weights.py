@@ -50,5 +50,8 @@ def assign(model: KerasModel, arrays: Mapping[str, npt.NDArray[np.generic]]) -> 
 
 
 def _short(variable: Variable) -> str:
-    """``kernel`` for both ``kernel`` (Keras 3) and ``conv1/kernel:0`` (tf-keras)."""
-    return variable.name.rsplit("/", 1)[-1].split(":")[0]
+    """The name in Keras 3: ``kernel`` for ``conv1/kernel:0`` of tf-keras too.
+
+    tf-keras alone says ``depthwise_kernel`` where a convolution works on each channel by itself.
+    """
+    return variable.name.rsplit("/", 1)[-1].split(":")[0].removeprefix("depthwise_")

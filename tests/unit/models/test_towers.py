@@ -9,6 +9,7 @@ import pytest
 
 from allnet_edge.models.towers.blocks import scaled
 from allnet_edge.models.towers.inception import inceptionv3
+from allnet_edge.models.towers.mobilenet import mobilenetv2
 from allnet_edge.models.towers.resnet import resnet50
 from allnet_edge.models.towers.vgg import vgg16
 
@@ -36,6 +37,9 @@ TOWERS = [
     Tower("resnet50", resnet50, keras.applications.ResNet50, 64, True),
     # Its convolutions carry automatic names in keras.applications.
     Tower("inceptionv3", inceptionv3, keras.applications.InceptionV3, 75, False),
+    Tower("mobilenetv2", mobilenetv2, keras.applications.MobileNetV2, 64, True),
+    # Odd sides, down to 3: its paddings depend on whether a side is odd.
+    Tower("mobilenetv2, odd", mobilenetv2, keras.applications.MobileNetV2, 75, True),
 ]
 
 
@@ -92,12 +96,23 @@ class TestTower:
         (TOWERS[2], "mixed2", 28, 288),
         (TOWERS[2], "mixed7", 13, 768),
         (TOWERS[2], "mixed10", 6, 2048),
+        (TOWERS[3], "out_relu", 8, 1280),
     ],
     ids=lambda value: getattr(value, "name", None) or str(value),
 )
 def test_maps_at_an_input_of_250_have_the_sides_of_the_paper(tower, tap, side, channels):
     taps = tower.build(keras, keras.Input((250, 250, 3)))
     assert taps[tap].shape == (None, side, side, channels)
+
+
+@pytest.mark.parametrize("width", [0.35, 0.5, 0.75, 1.3, 1.4])
+def test_mobilenets_width_is_the_alpha_of_keras_applications(width):
+    inputs = keras.Input((32, 32, 3))
+    ours = keras.Model(inputs, mobilenetv2(keras, inputs, width)["out_relu"])
+    theirs = keras.applications.MobileNetV2(
+        alpha=width, weights=None, include_top=False, input_shape=(32, 32, 3)
+    )
+    assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
 
 
 @pytest.mark.parametrize(

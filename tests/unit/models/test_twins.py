@@ -61,4 +61,4 @@ def test_the_zoo_holds_networks_and_not_what_they_are_made_of():
 
 def test_an_unknown_network_is_refused_with_the_nearest(make_spec):
     with pytest.raises(UnknownNameError, match="did you mean allnet"):
-        models.build(keras, make_spec("alnet"))
+        models.build(keras, make_spec("allnt"))

@@ -25,6 +25,12 @@ def test_names_are_layer_and_variable_in_either_keras(arrays):
     assert list(arrays)[-2:] == ["logits/kernel", "logits/bias"]
 
 
+def test_a_depthwise_kernel_has_one_name_in_both(either_keras, make_spec):
+    model = models.build(either_keras, make_spec("alnett"))
+    names = [name for name in arrays_of(model) if name.startswith("cluster1_dilated2/")]
+    assert names == ["cluster1_dilated2/kernel", "cluster1_dilated2/bias"]
+
+
 def test_a_round_trip_through_a_file_changes_no_bit(arrays, fresh):
     assign(fresh, undump(dump(arrays), where="memory"))
     back = arrays_of(fresh)

@@ -173,8 +173,8 @@ def test_an_absent_pinned_list_is_refused_before_anything_runs(tmp_path: Path, o
 
 def test_a_recipe_that_trains_an_unknown_network_is_refused(tmp_path: Path) -> None:
     recipe = tmp_path / "typo.toml"
-    recipe.write_text('[phantom]\nimages = 60\npatients = 6\n[train]\nmodel = "alnet"\n')
-    with pytest.raises(UnknownNameError, match="unknown model 'alnet'") as caught:
+    recipe.write_text('[phantom]\nimages = 60\npatients = 6\n[train]\nmodel = "allnt"\n')
+    with pytest.raises(UnknownNameError, match="unknown model 'allnt'") as caught:
         make_plan(tmp_path / "out", "jetson", recipe=recipe)
     assert "did you mean allnet" in str(caught.value.fix)
 

@@ -60,7 +60,7 @@ def test_a_run_its_resume_and_what_is_printed(train, tmp_path):
         (["--augment", "mirror"], 2, "augment"),
         (["--schedule", "step"], 2, "schedule"),
         (["--epochs", "0"], 2, "epochs"),
-        (["--model", "alnet"], 2, "did you mean allnet"),
+        (["--model", "allnt"], 2, "did you mean allnet"),
         (["--positive", "blast"], 9, "name positive classes among: all, hem"),
         (["--split", "absent.json"], 9, "cannot read the split"),
     ],
