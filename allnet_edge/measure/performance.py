@@ -21,8 +21,9 @@ from allnet_edge.spec.base import Frozen
 RESAMPLES = 2000
 UNDEFINED = "undefined: nothing to divide by"
 _ECE = (
-    "{bootstrap}, its percentiles moved so that their median is the value (a resample's error is "
-    "too large) and stretched by Student's quantile"
+    "{bootstrap}: its spread about its own median, stretched by Student's quantile, put about the "
+    "value, and below it also what the median is too large by (few cells a bin always look badly "
+    "calibrated)"
 )
 
 
@@ -160,15 +161,21 @@ class _Spread:
         return percentiles(drawn).hull(score.interval), both
 
     def _moved(self, value: float, drawn: Floats) -> Interval:
-        """Percentiles about the value instead of about the resamples' own median."""
+        """The spread of the resamples about the value instead of about their own median.
+
+        The calibration error of a sample is larger than that of its population, since chance puts
+        every bin off; a resample's is larger than its sample's for the same reason, and by about as
+        much. So the lower bound reaches down by that, too.
+        """
         if self.patients is not None and self.patients < 2:
             return Interval(0.0, 1.0)
         low, middle, high = np.quantile(drawn, (1 - TAIL, 0.5, TAIL))
         stretch = 1.0
         if self.patients is not None:
             stretch = student_quantile(TAIL, self.patients - 1) / normal_quantile(TAIL)
+        bias = max(0.0, float(middle) - value)
         return Interval(
-            max(0.0, value - stretch * float(middle - low)),
+            max(0.0, value - bias - stretch * float(middle - low)),
             min(1.0, value + stretch * float(high - middle)),
         )
 

@@ -77,7 +77,7 @@ class PatientSums:
         patients = int(owner.max()) + 1
 
         def per_patient(values: npt.NDArray[np.number] | npt.NDArray[np.bool_]) -> Floats:
-            return np.bincount(owner, values.astype(np.float64), patients)
+            return np.asarray(np.bincount(owner, values.astype(np.float64), patients), np.float64)
 
         counts = [
             [
