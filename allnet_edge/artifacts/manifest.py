@@ -64,7 +64,7 @@ class DataOrigin(Frozen):
 
     Attributes:
         layout: ``cnmc``, ``aria``, ``folders`` or ``phantom``.
-        split: Protocol of the split: ``patient``, ``block`` or ``random``.
+        split: Protocol of the split: ``patient``, ``block``, ``random`` or ``paper``.
         leaking: One patient may stand on both sides of the split: figures are too good.
     """
 

@@ -1,6 +1,5 @@
 """Check a folder of images, split it, or make phantom cells."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,6 @@ from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
 
 if TYPE_CHECKING:
     from allnet_edge.data.check import DataReport
-    from allnet_edge.data.split import Split
 
 app = verb_app()
 
@@ -55,17 +53,29 @@ def split(
         typer.Option(
             "--protocol",
             help="patient: no patient in two parts. block: runs of the file numbers with an "
-            "embargo between them. random: leaks patients, and is named so.",
+            "embargo between them. random: leaks patients, and is named so. paper: the random "
+            "split of the published works, 60/20/20 of the training folders; leaks as well.",
             show_default=False,
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The split file.", show_default=False)
+        Path,
+        typer.Option(
+            "--output", "-o", help="The split file; with --folds a folder.", show_default=False
+        ),
     ],
     seed: Seed = 0,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            help="With patient: so many splits, fold-1.json and on; each patient is tested in one.",
+        ),
+    ] = None,
     fractions: Annotated[
-        str, typer.Option("--fractions", help="Shares of train, validation and test.")
-    ] = "0.6,0.2,0.2",
+        str | None,
+        typer.Option("--fractions", help="Shares of train, validation and test; 0.6,0.2,0.2."),
+    ] = None,
     embargo: Annotated[
         int, typer.Option("--embargo", help="File numbers left out at a border, for block.")
     ] = 37,
@@ -74,7 +84,7 @@ def split(
         typer.Option(
             "--official/--grouped",
             help="C-NMC by patient: the challenge's own parts where all of them are there, or "
-            "patients dealt anew.",
+            "patients dealt anew. With --folds: the preliminary set stays out of them, or not.",
         ),
     ] = True,
     layout: Layout = "auto",
@@ -82,18 +92,28 @@ def split(
     quiet: QuietFlag = False,
 ) -> None:
     """Deal the images to training, validation and test, with the proof that the parts are apart."""
+    from allnet_edge.cli.views.split import folds_json, folds_text, split_json, split_text
+    from allnet_edge.data.folds import make_folds, save_folds
     from allnet_edge.data.scan import load_index
-    from allnet_edge.data.split import known_protocol, make_split, save_split
+    from allnet_edge.data.split import FRACTIONS, known_protocol, make_split, save_split
 
     console = Console(as_json=as_json, quiet=quiet)
-    chosen, shares = known_protocol(protocol), _shares(fractions)
+    chosen = known_protocol(protocol)
+    shares = FRACTIONS if fractions is None else _shares(fractions)
+    if folds is not None:
+        _only_by_patient(chosen, fractions)
     with console.progress() as progress:
         index = load_index(folder, layout, progress)
+    if folds is not None:
+        several = make_folds(index, folds, seed, official=official)
+        save_folds(several, output)
+        console.result(folds_json(several, output), folds_text(several, output))
+        return
     made = make_split(index, chosen, seed, shares, embargo, official=official)
     save_split(made, output)
     if made.leaking:
         console.warn("this split leaks: do not report figures measured on it")
-    console.result(_split_facts(made, output), _split_text(made, output))
+    console.result(split_json(made, output), split_text(made, output))
 
 
 @app.command()
@@ -127,6 +147,22 @@ def _shares(text: str) -> tuple[float, float, float]:
             f"--fractions {text} are not three numbers", fix="use for example 0.6,0.2,0.2"
         ) from None
     return train, validation, test
+
+
+def _only_by_patient(protocol: str, fractions: str | None) -> None:
+    from allnet_edge.errors import UsageError
+
+    if protocol != "patient":
+        raise UsageError(
+            f"--folds deals patients, and the protocol is '{protocol}'",
+            fix="use --protocol patient, or leave --folds out",
+        )
+    if fractions is not None:
+        raise UsageError(
+            f"--fractions {fractions} and --folds contradict each other: of K folds one tests, one "
+            "validates and the others train",
+            fix="leave --fractions out",
+        )
 
 
 def _report(report: "DataReport") -> RenderableType:
@@ -167,38 +203,3 @@ def _unusable(report: "DataReport") -> list[RenderableType]:
     more = len(report.unusable) - _SHOWN
     rest = [f"and {more:,} more; --json lists all of them"] if more > 0 else []
     return [table, *rest]
-
-
-def _split_facts(made: "Split", output: Path) -> dict[str, object]:
-    return {
-        "split": str(output),
-        "protocol": made.protocol,
-        "leaking": made.leaking,
-        "why": made.why,
-        "seed": made.seed,
-        "layout": made.layout,
-        "parts": {
-            part: dict(sorted(Counter(member.label for member in members).items()))
-            for part, members in made.parts.items()
-        },
-        "patients": {
-            part: len({member.patient for member in members if member.patient is not None})
-            for part, members in made.parts.items()
-        },
-        "left_out": len(made.left_out),
-        "proof": made.proof.model_dump(),
-    }
-
-
-def _split_text(made: "Split", output: Path) -> RenderableType:
-    labels = sorted({member.label for members in made.parts.values() for member in members})
-    table = Table("part")
-    for column in (*labels, "images", "patients"):
-        table.add_column(column, justify="right")
-    for part, members in made.parts.items():
-        counts = Counter(member.label for member in members)
-        patients = {member.patient for member in members}
-        known = "unknown" if None in patients else f"{len(patients):,}"
-        cells = [f"{counts[label]:,}" for label in labels]
-        table.add_row(part, *cells, f"{len(members):,}", known)
-    return Group(made.why, table, f"left out: {len(made.left_out):,} images; written: {output}")

@@ -35,6 +35,23 @@ def resolve_copies(
     return tuple(s for s in samples if s.id not in dropped), conflicts
 
 
+def other_parts(samples: Iterable[Sample], kept: Iterable[Sample]) -> tuple[tuple[str, str], ...]:
+    """For each kept sample the other parts of the data set that hold a copy; see `SampleIndex`.
+
+    Args:
+        samples: All usable files, copies among them.
+        kept: One of each set of copies.
+    """
+    of_bytes = {sample.sha256: sample for sample in kept}
+    found = {
+        (of_bytes[copy.sha256].id, copy.part)
+        for group in groups_of_copies(samples)
+        for copy in group
+        if copy.sha256 in of_bytes and copy.part != of_bytes[copy.sha256].part
+    }
+    return tuple(sorted(found))
+
+
 def merge_patients(
     samples: Iterable[Sample], kept: Iterable[Sample]
 ) -> tuple[tuple[Sample, ...], list[list[str]]]:

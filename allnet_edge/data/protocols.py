@@ -1,33 +1,38 @@
 """How the samples of an index are dealt out to training, validation and test.
 
-Four ways, all deterministic by their seed. None of them puts near-identical images into two parts;
-patients with near-identical images are dealt as one person.
+All ways are deterministic by their seed; `blocks.by_block` is one more.
 
-- `by_patient`: no patient stands in two parts. Patients are dealt greedily, the largest first with
-  some jitter from the seed, each to the part that is furthest from its share of the classes.
+- `by_patient`: no patient stands in two parts; whole people are dealt, see `people`.
 - `official_cnmc`: the parts that the C-NMC challenge itself used.
-- `by_block`: contiguous runs of the capture order, for sets that tell no patient but whose file
-  numbers follow the capture: neighbours mostly come from one patient, so that an embargo of
-  numbers is left out at each border.
 - `at_random`: stratified by class; leaks patients, and is named so.
+- `as_published`: the random split of the published works; leaks still more, and is named so.
+
+None but the last puts near-identical images into two parts.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from allnet_edge.data.components import components
+from allnet_edge.data.deal import (
+    PARTS,
+    Deal,
+    Part,
+    by_class,
+    ends_of_parts,
+    require_every_class,
+    separate_near_copies,
+)
 from allnet_edge.data.importers.cnmc import FOLDS, PRELIM
+from allnet_edge.data.people import deal_people, images_of, in_words, people_of, require_patients
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.errors import SplitError
 
-PARTS = ("train", "validation", "test")
 ATTEMPTS = 64
 OFFICIAL_MINIMUM = 2
 
-_OFFICIAL_PART = {
+_OFFICIAL_PART: dict[str, Part] = {
     FOLDS[0]: "train",
     FOLDS[1]: "train",
     FOLDS[2]: "validation",
@@ -35,39 +40,24 @@ _OFFICIAL_PART = {
 }
 
 
-@dataclass(slots=True)
-class Deal:
-    """Who went where, and how that came about.
-
-    Attributes:
-        parts: The samples of each of `PARTS`.
-        left_out: Samples of no part, with the reason.
-        how: One sentence for the reader of the split.
-    """
-
-    how: str
-    parts: dict[str, list[Sample]] = field(default_factory=lambda: {part: [] for part in PARTS})
-    left_out: list[tuple[Sample, str]] = field(default_factory=list)
-
-
 def by_patient(index: SampleIndex, seed: int, fractions: Sequence[float]) -> Deal:
-    """Deal whole patients, so that each part gets its share of every class.
+    """Deal whole people, so that each part gets its share of every class.
 
     Raises:
         SplitError: A patient is unknown, or a class has fewer patients than there are parts.
     """
-    people = _people(index)
-    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for sample in index.samples:
-        counts[people[sample.id]][sample.label] += 1
+    require_patients(index)
+    people = people_of(index)
+    counts = images_of(index.samples, people)
     _enough_people(index, counts)
     rng = np.random.default_rng(seed)
     for _ in range(ATTEMPTS):
-        dealt = _deal_greedily(counts, index.labels, fractions, rng)
+        dealt = deal_people(counts, index.labels, fractions, rng)
         if dealt is not None:
-            deal = Deal(f"{_how_many(index, len(counts))}, dealt whole and balanced by class")
+            who = in_words(index.samples, len(counts))
+            deal = Deal(f"{who}, dealt whole and balanced by class")
             for sample in index.samples:
-                deal.parts[dealt[people[sample.id]]].append(sample)
+                deal.parts[PARTS[dealt[people[sample.id]]]].append(sample)
             return deal
     raise SplitError(
         f"no way found to give each part every class: {len(counts)} patients, of whom some carry "
@@ -82,63 +72,79 @@ def has_official_parts(index: SampleIndex) -> bool:
 
     Fit means `OFFICIAL_MINIMUM` usable images of each class in every part.
     """
-    if index.layout != "cnmc" or {s.part for s in index.samples} != set(_OFFICIAL_PART):
+    if index.layout != "cnmc" or {part for _, part in _places(index)} != set(_OFFICIAL_PART):
         return False
-    counts = Counter((_OFFICIAL_PART[s.part], s.label) for s in index.samples)
+    rank = _last_ranks(index)
+    counts = Counter((PARTS[rank[s.id]], s.label) for s in index.samples)
     return all(counts[part, k] >= OFFICIAL_MINIMUM for part in PARTS for k in index.labels)
 
 
 def official_cnmc(index: SampleIndex) -> Deal:
     """Folds 0 and 1 train, fold 2 validates, the preliminary test set tests.
 
-    Patients that the images prove to be the same person stand in several folds; their images stay
-    in the last of these parts only, so that validation and test keep their published extent.
+    Patients that the images prove to be the same person stand in several folds: UID_20 of fold 0
+    and UID_21 of fold 2 share 71 files. All of such a person goes to the last of these parts, so
+    that validation and test keep their published extent: an image of which a copy stands in that
+    part is taken as that copy, and the others are left out.
 
     Raises:
         SplitError: What is left does not hold every class in every part.
     """
     deal = Deal("the challenge's own parts: folds 0-1 train, fold 2 validation, prelim test")
-    people = _people(index)
+    require_patients(index)
+    people = people_of(index)
+    rank = _last_ranks(index)
     last: Counter[str] = Counter()
     for sample in index.samples:
-        person, rank = people[sample.id], PARTS.index(_OFFICIAL_PART[sample.part])
-        last[person] = max(rank, last[person])
+        person = people[sample.id]
+        last[person] = max(rank[sample.id], last[person])
     for sample in index.samples:
-        part, final = _OFFICIAL_PART[sample.part], PARTS[last[people[sample.id]]]
-        if part == final:
-            deal.parts[part].append(sample)
+        final = PARTS[last[people[sample.id]]]
+        if PARTS[rank[sample.id]] == final:
+            deal.parts[final].append(sample)
         else:
             deal.left_out.append((sample, f"patient {sample.patient} also stands in {final}"))
-    _every_class(deal, index, "use the grouped split instead of the official parts")
+    require_every_class(deal, index, "use the grouped split instead of the official parts")
     return deal
 
 
-def by_block(index: SampleIndex, seed: int, fractions: Sequence[float], embargo: int) -> Deal:
-    """Cut the capture order of each class into three runs, with a gap at each border.
+def _places(index: SampleIndex) -> list[tuple[str, str]]:
+    """Each image with each of the data set's own parts in which it stands, itself or as a copy."""
+    return [*((s.id, s.part) for s in index.samples), *index.also_in]
 
-    Two samples of one class in different parts differ by more than ``embargo`` file numbers. The
-    seed rotates the order of the parts along the sequence.
 
-    Raises:
-        SplitError: The capture order is unknown, or a class is too small for the embargo.
+def _last_ranks(index: SampleIndex) -> dict[str, int]:
+    """The last of the official parts in which each image stands."""
+    rank: Counter[str] = Counter()
+    for name, part in _places(index):
+        rank[name] = max(rank[name], PARTS.index(_OFFICIAL_PART[part]))
+    return rank
+
+
+def _prelim(index: SampleIndex) -> set[str]:
+    return {name for name, part in _places(index) if part == PRELIM}
+
+
+def without_prelim(index: SampleIndex) -> tuple[list[Sample], list[tuple[Sample, str]]]:
+    """The images to deal where the preliminary test set is to stay untouched.
+
+    Returns:
+        The images of the training folders, and those left out with the reason: the preliminary
+        set, and training images of people who stand in that set too.
     """
-    unknown = [sample.id for sample in index.samples if sample.order is None]
-    if unknown:
-        raise SplitError(
-            f"the capture order of {len(unknown):,} images is unknown (first: {unknown[0]})",
-            where=index.root,
-            fix="split by patient where patients are known, else at random, which leaks",
-        )
-    turn = seed % len(PARTS)
-    order = [*range(turn, len(PARTS)), *range(turn)]
-    names = " - ".join(PARTS[position] for position in order)
-    deal = Deal(f"runs of the capture order, {names}, embargo {embargo} numbers at each border")
-    for samples in _by_class(index).values():
-        ordered = sorted(samples, key=lambda s: (_number(s), s.id))
-        _cut(deal, ordered, [fractions[p] for p in order], [PARTS[p] for p in order], embargo)
-    _separate_near_copies(deal, index)
-    _every_class(deal, index, f"use an embargo below {embargo}, or add images")
-    return deal
+    people, prelim = people_of(index), _prelim(index)
+    held = {people[name] for name in prelim if name in people}
+    kept: list[Sample] = []
+    left_out = []
+    for sample in index.samples:
+        if sample.id in prelim:
+            left_out.append((sample, "of the preliminary test set, which stays untouched"))
+        elif people.get(sample.id) in held:
+            why = f"patient {sample.patient} also stands in the preliminary test set"
+            left_out.append((sample, why))
+        else:
+            kept.append(sample)
+    return kept, left_out
 
 
 def at_random(index: SampleIndex, seed: int, fractions: Sequence[float]) -> Deal:
@@ -148,54 +154,58 @@ def at_random(index: SampleIndex, seed: int, fractions: Sequence[float]) -> Deal
         SplitError: A class has fewer images than there are parts.
     """
     deal = Deal("images shuffled within each class")
-    rng = np.random.default_rng(seed)
-    for label, samples in _by_class(index).items():
-        if len(samples) < len(PARTS):
-            raise SplitError(
-                f"class {label} has {len(samples)} images, fewer than the {len(PARTS)} parts",
-                where=index.root,
-                fix="add images of that class, or leave it out",
-            )
-        shuffled = [samples[row] for row in rng.permutation(len(samples))]
-        ends = _ends(len(samples), fractions)
-        for part, start, end in zip(PARTS, (0, *ends), ends, strict=False):
-            deal.parts[part].extend(shuffled[start:end])
-    _separate_near_copies(deal, index)
-    _every_class(deal, index, "add images of that class, or leave it out")
+    _shuffle(deal, index.samples, index, seed, fractions)
+    separate_near_copies(deal, index)
+    require_every_class(deal, index, "add images of that class, or leave it out")
     return deal
 
 
-def _by_class(index: SampleIndex) -> dict[str, list[Sample]]:
-    grouped: dict[str, list[Sample]] = {label: [] for label in index.labels}
-    for sample in index.samples:
-        grouped[sample.label].append(sample)
-    return grouped
+def as_published(index: SampleIndex, seed: int, fractions: Sequence[float]) -> Deal:
+    """The split behind the published scores: images of the training folders at random.
 
+    ALLNet (Mattapalli and Athavale 2021, arXiv 2108.08195) splits the training folders of C-NMC
+    per image, 60/20/20; cells of one patient stand on both sides. The preliminary test set is in
+    no part.
 
-def _people(index: SampleIndex) -> dict[str, str]:
-    """Who is seen on each image, by sample id: a patient, or several with near-identical images.
+    OUR READING, where the paper is silent:
+
+    - Stratified by class, so that small sets hold every class in every part. (The paper's own
+      parts were not exactly so: its printed matrices hold 1,499 ALL of 2,138 images in validation
+      and 1,447 of 2,139 in test, where equal shares would be 1,454 and 1,455.)
+    - Byte-identical files are one image, as in every index here, so that no image stands in two
+      parts. Near-identical ones are not kept apart: nothing says that the paper looked for them,
+      and leaking is what this protocol is there to show.
 
     Raises:
-        SplitError: A patient is unknown.
+        SplitError: A class has fewer images than there are parts.
     """
-    unknown = [sample.id for sample in index.samples if not sample.patient]
-    if unknown:
-        raise SplitError(
-            f"the patient of {len(unknown):,} images is unknown (first: {unknown[0]})",
-            where=index.root,
-            fix="split by block where the file numbers follow the capture, name the patients in "
-            "patients.csv, or split at random, which leaks",
-        )
-    patients = {sample.id: sample.patient or "" for sample in index.samples}
-    pairs = [(patients[group[0]], patients[i]) for group in index.near_copies for i in group[1:]]
-    one_name = {name: "+".join(names) for names in components(pairs) for name in names}
-    return {i: one_name.get(patient, patient) for i, patient in patients.items()}
+    deal = Deal("the published split: images of the training folders shuffled within each class")
+    prelim = _prelim(index)
+    why = "of the preliminary test set: the published split took the training folders only"
+    deal.left_out = [(s, why) for s in index.samples if s.id in prelim]
+    _shuffle(deal, (s for s in index.samples if s.id not in prelim), index, seed, fractions)
+    return deal
 
 
-def _how_many(index: SampleIndex, people: int) -> str:
-    patients = len({sample.patient for sample in index.samples})
-    joined = f" ({people:,} when those with near-identical images count as one)"
-    return f"{patients:,} patients{joined if people < patients else ''}"
+def _shuffle(
+    deal: Deal,
+    samples: Iterable[Sample],
+    index: SampleIndex,
+    seed: int,
+    fractions: Sequence[float],
+) -> None:
+    rng = np.random.default_rng(seed)
+    for label, members in by_class(samples, index.labels).items():
+        if len(members) < len(PARTS):
+            raise SplitError(
+                f"class {label} has {len(members)} images, fewer than the {len(PARTS)} parts",
+                where=index.root,
+                fix="add images of that class, or leave it out",
+            )
+        shuffled = [members[row] for row in rng.permutation(len(members))]
+        ends = ends_of_parts(len(members), fractions)
+        for part, start, end in zip(PARTS, (0, *ends), ends, strict=False):
+            deal.parts[part].extend(shuffled[start:end])
 
 
 def _enough_people(index: SampleIndex, people: Mapping[str, Counter[str]]) -> None:
@@ -207,114 +217,4 @@ def _enough_people(index: SampleIndex, people: Mapping[str, Counter[str]]) -> No
                 f"({', '.join(names)}), and each of {', '.join(PARTS)} needs one",
                 where=index.root,
                 fix="add patients of that class; names joined by + share an image",
-            )
-
-
-def _separate_near_copies(deal: Deal, index: SampleIndex) -> None:
-    """Of near-identical images in several parts keep those of the last: test before validation."""
-    part_of = {s.id: part for part in PARTS for s in deal.parts[part]}
-    leave: dict[str, str] = {}
-    for group in index.near_copies:
-        ranks = {name: PARTS.index(part_of[name]) for name in group if name in part_of}
-        for name, rank in ranks.items():
-            if rank < max(ranks.values()):
-                kept = max(ranks, key=lambda other: ranks[other])
-                leave[name] = f"near-identical to {kept} in {PARTS[ranks[kept]]}"
-    for part, samples in deal.parts.items():
-        deal.left_out.extend((s, leave[s.id]) for s in samples if s.id in leave)
-        deal.parts[part] = [s for s in samples if s.id not in leave]
-
-
-def _deal_greedily(
-    patients: Mapping[str, Counter[str]],
-    labels: Sequence[str],
-    fractions: Sequence[float],
-    rng: np.random.Generator,
-) -> dict[str, str] | None:
-    """One attempt; None when a part ends without some class."""
-    names = sorted(patients)
-    # Shares of each class: patients of a rare class weigh as much as those of a frequent one.
-    weight = np.array([[patients[name][label] for label in labels] for name in names], float)
-    weight /= weight.sum(axis=0)
-    jittered = weight.sum(axis=1) * rng.uniform(0.5, 1.5, len(names))
-    missing = np.outer(fractions, np.ones(len(labels)))
-    empty = np.ones((len(PARTS), len(labels)), dtype=bool)
-    carriers = (weight > 0).sum(axis=0)
-    dealt = {}
-    for row in np.argsort(-jittered, kind="stable"):
-        carried = weight[row] > 0
-        # When as many patients of a class are left as parts lack it, only those parts may take.
-        forced = carried & (carriers <= empty.sum(axis=0))
-        allowed = (empty | ~forced).all(axis=1)
-        if not allowed.any():
-            return None
-        # Between equals, the part that lacks more of all classes together.
-        gain = missing @ weight[row] + 1e-6 * missing.sum(axis=1)
-        gain = np.where(allowed, gain, -np.inf)
-        part = int(np.argmax(gain))
-        missing[part] -= weight[row]
-        empty[part] &= ~carried
-        carriers -= carried
-        dealt[names[row]] = PARTS[part]
-    return None if empty.any() else dealt
-
-
-def _ends(n: int, fractions: Sequence[float]) -> list[int]:
-    """Where the parts of a sequence of ``n >= 3`` end; each part holds at least one."""
-    ends: list[int] = []
-    for position, share in enumerate(np.cumsum(fractions)):
-        still_to_come = len(fractions) - position - 1
-        at_least = ends[-1] + 1 if ends else 1
-        ends.append(min(max(round(n * float(share)), at_least), n - still_to_come))
-    ends[-1] = n
-    return ends
-
-
-def _cut(
-    deal: Deal,
-    ordered: Sequence[Sample],
-    fractions: Sequence[float],
-    names: Sequence[str],
-    embargo: int,
-) -> None:
-    """Deal one class, sorted by capture order, and leave out the embargo.
-
-    Training gives up all of the embargo where it borders on a held-out run, since held-out cells
-    are the scarcer; validation and test share it where they meet.
-    """
-    if len(ordered) < len(PARTS):
-        return
-    ends = _ends(len(ordered), fractions)
-    starts = [0, *ends[:-1]]
-    runs = {name: list(ordered[a:b]) for name, a, b in zip(names, starts, ends, strict=True)}
-    first, second = (runs[name] for name in names if name != "train")
-    middle = (_number(first[-1]) + _number(second[0])) / 2
-    held_out: list[Sample] = []
-    for name in ("validation", "test"):
-        kept = [s for s in runs[name] if abs(_number(s) - middle) > embargo / 2]
-        deal.parts[name].extend(kept)
-        held_out.extend(kept[:1] + kept[-1:])
-    numbers = [_number(sample) for sample in held_out]
-    kept = [s for s in runs["train"] if all(abs(_number(s) - n) > embargo for n in numbers)]
-    deal.parts["train"].extend(kept)
-    dealt = {sample.id for held in deal.parts.values() for sample in held}
-    why = f"within the embargo of {embargo} file numbers"
-    deal.left_out.extend((s, why) for s in ordered if s.id not in dealt)
-
-
-def _number(sample: Sample) -> int:
-    """Position in the capture order, which `by_block` has made sure is known."""
-    return sample.order or 0
-
-
-def _every_class(deal: Deal, index: SampleIndex, fix: str) -> None:
-    for part in PARTS:
-        held = {sample.label for sample in deal.parts[part]}
-        missing = [label for label in index.labels if label not in held]
-        if missing:
-            raise SplitError(
-                f"no image of class {', '.join(missing)} is left for {part} "
-                f"({len(deal.left_out):,} of {len(index.samples):,} images were left out)",
-                where=index.root,
-                fix=fix,
             )

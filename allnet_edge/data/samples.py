@@ -45,12 +45,15 @@ class SampleIndex:
         samples: One of each set of byte-identical files.
         near_copies: The ids of each group of near-identical images; a split keeps a group on one
             side, and with it the patients of its images.
+        also_in: ``(id, part)`` for each other of the data set's own parts in which a byte-identical
+            copy of a sample stands.
     """
 
     root: Path
     layout: str
     samples: tuple[Sample, ...]
     near_copies: tuple[tuple[str, ...], ...] = ()
+    also_in: tuple[tuple[str, str], ...] = ()
 
     def path(self, sample: Sample) -> Path:
         """The sample's file."""
@@ -102,6 +105,21 @@ class LabelMap:
             )
         index = {name: int(name in wanted) for name in known}
         return cls(("+".join(negative), "+".join(wanted)), index)
+
+    @classmethod
+    def multiclass(cls, labels: Iterable[str]) -> "LabelMap":
+        """Each class of the data set is one of the network, in alphabetical order.
+
+        Raises:
+            DataError: Fewer than two classes.
+        """
+        known = tuple(sorted(set(labels)))
+        if len(known) < 2:
+            raise DataError(
+                f"a classifier needs two classes or more, not: {', '.join(known) or 'none'}",
+                fix="add images of another class",
+            )
+        return cls(known, {name: position for position, name in enumerate(known)})
 
     def to_json(self) -> dict[str, object]:
         """Plain data."""

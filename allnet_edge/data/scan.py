@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from allnet_edge.data import images, leakage, scan_cache
-from allnet_edge.data.copies import merge_patients, resolve_copies
+from allnet_edge.data.copies import merge_patients, other_parts, resolve_copies
 from allnet_edge.data.importers import aria, cnmc, folders
 from allnet_edge.data.importers.listing import Found, Listing
 from allnet_edge.data.samples import Sample, SampleIndex
@@ -121,8 +121,8 @@ def scan(
         layout: One of `LAYOUTS`.
         progress: Told after each file.
         workers: Threads; None for one a core, at most eight.
-        cache: A folder of the caller's in which results are kept; a file of unchanged path, size
-            and time of modification is not read again.
+        cache: A folder of the caller's in which results are kept; an unchanged file is not read
+            again, see `scan_cache`.
 
     Raises:
         DataError: As `find_layout`, or a label file of the data set is unusable.
@@ -169,7 +169,13 @@ def index_of(scanned: Scan) -> SampleIndex:
             where=scanned.root,
             fix="run `allnet-edge data check` for the reason of each file",
         )
-    index = SampleIndex(scanned.root, scanned.layout, merged, near_copies_of(scanned, kept))
+    index = SampleIndex(
+        scanned.root,
+        scanned.layout,
+        merged,
+        near_copies_of(scanned, kept),
+        other_parts(scanned.samples, kept),
+    )
     if len(index.labels) < 2:
         raise DataError(
             f"only one class: {index.labels[0]} ({len(merged):,} images)",
@@ -196,22 +202,22 @@ def _inspect(found: Found, root: Path, known: dict[str, Inspected]) -> Inspected
     try:
         status = path.stat()
     except OSError as error:
-        return Inspected(0, 0, why=f"unreadable: {error.strerror}")
+        return Inspected((0, 0, 0), why=f"unreadable: {error.strerror}")
     before = known.get(_id(found, root))
-    stamp = (status.st_size, status.st_mtime_ns)
-    if before is not None and (before.size, before.mtime_ns) == stamp:
+    stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if before is not None and before.stamp == stamp:
         return before
     if path.suffix.lower() not in images.SUFFIXES:
         why = f"suffix '{path.suffix}' is none of {', '.join(images.SUFFIXES)}"
-        return Inspected(*stamp, why=why)
+        return Inspected(stamp, why=why)
     try:
         data = images.read_bytes(path)
         image = images.decode(data)
     except ImageError as error:
-        return Inspected(*stamp, why=error.what)
+        return Inspected(stamp, why=error.what)
     digest = hashlib.sha256(data).hexdigest()
     small = leakage.thumbnail(image)
-    return Inspected(*stamp, digest, image.width, image.height, thumbnail=small)
+    return Inspected(stamp, digest, image.width, image.height, thumbnail=small)
 
 
 def _collect(root: Path, layout: str, listing: Listing, inspected: dict[str, Inspected]) -> Scan:

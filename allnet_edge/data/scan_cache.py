@@ -1,4 +1,11 @@
-"""What a scan found out about each file, kept so that unchanged files are not decoded again."""
+"""What a scan found out about each file, kept so that unchanged files are not decoded again.
+
+Unchanged means: the same path, size, time of modification and time of change. The last is set by
+the kernel at every write and every rename, and no program can set it back (`touch` and `cp -p` set
+the time of modification only), so that other bytes under an old name, size and date are seen. Not
+seen: a change within the tick of the kernel's clock (milliseconds) in which the file was read
+before, a clock that was set back, and a disk that was written around the file system.
+"""
 
 import base64
 import hashlib
@@ -11,7 +18,7 @@ from typing import Any
 from allnet_edge.artifacts.files import write_json
 from allnet_edge.errors import StorageError
 
-_SCHEMA = 2
+_SCHEMA = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +26,7 @@ class Inspected:
     """One file after it was read.
 
     Attributes:
-        size: Bytes.
-        mtime_ns: Time of modification, nanoseconds.
+        stamp: Size in bytes; times of modification and of change in nanoseconds.
         sha256: Of the bytes; empty where `why` is set.
         width: Pixels.
         height: Pixels.
@@ -28,8 +34,7 @@ class Inspected:
         thumbnail: As `leakage.thumbnail` makes it; empty where `why` is set.
     """
 
-    size: int
-    mtime_ns: int
+    stamp: tuple[int, int, int]
     sha256: str = ""
     width: int = 0
     height: int = 0
@@ -55,7 +60,7 @@ def write(folder: Path, root: Path, inspected: dict[str, Inspected]) -> None:
         StorageError: The folder cannot be written.
     """
     files = {
-        name: (*astuple(one)[:-1], base64.b64encode(one.thumbnail).decode())
+        name: (*one.stamp, *astuple(one)[1:-1], base64.b64encode(one.thumbnail).decode())
         for name, one in inspected.items()
     }
     try:
@@ -70,8 +75,9 @@ def write(folder: Path, root: Path, inspected: dict[str, Inspected]) -> None:
 
 
 def _inspected(row: list[Any]) -> Inspected:  # a row of JSON: its columns differ in type
-    size, mtime_ns, sha256, width, height, why, small = row
-    return Inspected(size, mtime_ns, sha256, width, height, why, base64.b64decode(small))
+    size, mtime_ns, ctime_ns, sha256, width, height, why, small = row
+    stamp = (size, mtime_ns, ctime_ns)
+    return Inspected(stamp, sha256, width, height, why, base64.b64decode(small))
 
 
 def _file(folder: Path, root: Path) -> Path:

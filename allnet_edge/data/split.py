@@ -1,37 +1,34 @@
 """A split: which sample is for training, validation or test, with the proof that it is clean."""
 
 import hashlib
-from collections import defaultdict
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import (
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 
 from allnet_edge.artifacts import files
-from allnet_edge.data import protocols
-from allnet_edge.data.protocols import PARTS, Deal
-from allnet_edge.data.samples import Sample, SampleIndex
+from allnet_edge.data import proof, protocols
+from allnet_edge.data.blocks import by_block
+from allnet_edge.data.deal import PARTS, Deal, Part
+from allnet_edge.data.proof import AGAIN, Member, Proof
+from allnet_edge.data.samples import LabelMap, Sample, SampleIndex
 from allnet_edge.errors import OutputDirError, SplitError, UsageError
 from allnet_edge.spec.base import Frozen, known_name
 
-SplitProtocol = Literal["patient", "block", "random"]
-Part = Literal["train", "validation", "test"]
+SplitProtocol = Literal["patient", "block", "random", "paper"]
 
 FRACTIONS = (0.6, 0.2, 0.2)
 EMBARGO = 37
+LEAKING: tuple[SplitProtocol, ...] = ("random", "paper")
 
-_AGAIN = "make the split again: allnet-edge data split DIR --protocol ... -o split.json"
-_SHOWN = 3
-
-
-class Member(Frozen):
-    """One sample of a part; see `Sample`."""
-
-    id: str
-    sha256: str
-    label: str
-    patient: str | None
+_VERSION: Literal[1] = 1
 
 
 class LeftOut(Frozen):
@@ -41,16 +38,16 @@ class LeftOut(Frozen):
     why: str
 
 
-class Proof(Frozen):
-    """What holds between the parts.
+class Fold(Frozen):
+    """Which of the splits of one k-fold dealing this is.
 
     Attributes:
-        images_disjoint: No file, by its hash, stands in two parts.
-        patients_disjoint: No patient stands in two parts; None where a patient is unknown.
+        number: From 1.
+        of: How many there are.
     """
 
-    images_disjoint: bool
-    patients_disjoint: bool | None
+    number: int
+    of: int
 
 
 class Split(Frozen):
@@ -69,9 +66,11 @@ class Split(Frozen):
         parts: The samples of each part, sorted by id.
         left_out: Samples that no part may hold, sorted by id.
         proof: What was checked when the split was made.
+        fold: Where it is one of several by `folds.make_folds`. Not written where it is None, so
+            that splits made before there were folds keep their hash.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = _VERSION
     protocol: SplitProtocol
     leaking: bool
     why: str
@@ -82,6 +81,20 @@ class Split(Frozen):
     parts: dict[Part, tuple[Member, ...]]
     left_out: tuple[LeftOut, ...]
     proof: Proof
+    fold: Fold | None = None
+
+    @field_validator("parts")
+    @classmethod
+    def _all_parts(cls, parts: dict[Part, tuple[Member, ...]]) -> dict[Part, tuple[Member, ...]]:
+        missing = [part for part in PARTS if part not in parts]
+        if missing:
+            raise ValueError(f"no part {', '.join(missing)}")
+        return parts
+
+    @model_serializer(mode="wrap")
+    def _without_empty_fold(self, plain: SerializerFunctionWrapHandler) -> dict[str, object]:
+        fields: dict[str, object] = plain(self)
+        return fields if self.fold else {k: v for k, v in fields.items() if k != "fold"}
 
     def samples(self, part: str, index: SampleIndex) -> tuple[Sample, ...]:
         """The samples of one part, sorted by id.
@@ -91,11 +104,9 @@ class Split(Frozen):
             SplitError: A sample is not in the index.
         """
         known_name("part", part, PARTS)
-        by_id = {sample.id: sample for sample in index.samples}
         members = [member for name, held in self.parts.items() if name == part for member in held]
-        absent = [member.id for member in members if member.id not in by_id]
-        if absent:
-            raise _absent(absent, index)
+        proof.require_present(members, index)
+        by_id = {sample.id: sample for sample in index.samples}
         return tuple(by_id[member.id] for member in members)
 
     @property
@@ -106,27 +117,20 @@ class Split(Frozen):
     def verify(self, index: SampleIndex) -> None:
         """Prove that the split is clean and fits the data set as it is now.
 
-        Patients are those of the index, which may have merged more of them since. A random split
-        may share patients: it is named as leaking.
+        Patients are those of the index, which may have merged more of them since. A random split,
+        the published one among them, may share patients: it is named as leaking.
 
         Raises:
             SplitError: The first thing that does not hold, with the first offenders.
         """
-        by_id = {sample.id: sample for sample in index.samples}
-        members = [member for held in self.parts.values() for member in held]
-        if not any(member.id in by_id for member in members):
+        proof.require_same_data(self.parts, index)
+        proof.require_once(self.parts, (one.id for one in self.left_out))
+        if self.protocol not in LEAKING:
+            proof.require_patients_apart(self.parts, index)
+        elif not self.leaking:
             raise SplitError(
-                "this split belongs to another data set: none of its images is here",
-                where=index.root,
-                fix="name the data set that was split, or split this one",
+                f"the file says that this '{self.protocol}' split does not leak: it does", fix=AGAIN
             )
-        absent = [member.id for member in members if member.id not in by_id]
-        if absent:
-            raise _absent(absent, index)
-        _unchanged(members, by_id, index)
-        _images_disjoint(self.parts)
-        if self.protocol != "random":
-            _patients_disjoint(self.parts, by_id)
 
 
 def make_split(
@@ -143,9 +147,11 @@ def make_split(
     Args:
         index: What to split.
         protocol: ``patient``: no patient in two parts. ``block``: runs of the capture order with
-            an embargo. ``random``: stratified, and leaking.
+            an embargo. ``random``: stratified, and leaking. ``paper``: the random split of the
+            published works, see `protocols.as_published`; leaking.
         seed: The same seed makes the same split.
-        fractions: Shares of train, validation and test; positive, with the sum 1.
+        fractions: Shares of train, validation and test; positive, with the sum 1. ``paper`` knows
+            only its own.
         embargo: For ``block``: file numbers at each border; 37 is the mean number of captures of
             one patient in Aria's set (3,256 images of 89 patients).
         official: For ``patient`` on a C-NMC set that has all three folds and at least two images
@@ -156,29 +162,36 @@ def make_split(
         SplitError: The split cannot be made; the message says what is missing.
         UsageError: Fractions, seed or embargo make no sense.
     """
-    _sensible(seed, fractions, embargo)
+    _sensible(protocol, seed, fractions, embargo)
     deal = _deal(index, protocol, seed, fractions, embargo=embargo, official=official)
-    parts: dict[Part, tuple[Member, ...]] = {
-        "train": _members(deal.parts["train"]),
-        "validation": _members(deal.parts["validation"]),
-        "test": _members(deal.parts["test"]),
-    }
-    proof = _prove(parts)
-    leaking = protocol == "random" or proof.patients_disjoint is False
+    return split_of(deal, index, protocol=protocol, seed=seed, fractions=fractions)
+
+
+def split_of(
+    deal: Deal,
+    index: SampleIndex,
+    *,
+    protocol: SplitProtocol,
+    seed: int,
+    fractions: tuple[float, float, float],
+    fold: Fold | None = None,
+) -> Split:
+    """Record a deal, with the proof of what holds between its parts."""
+    parts = {part: _members(held) for part, held in deal.parts.items()}
+    proven = proof.prove(parts)
+    left_out = sorted((sample.id, why) for sample, why in deal.left_out)
     return Split(
         protocol=protocol,
-        leaking=leaking,
-        why=f"{deal.how}; {_meaning(protocol, proof)}",
+        leaking=protocol in LEAKING or proven.patients_disjoint is False,
+        why=f"{deal.how}; {_meaning(protocol, proven)}",
         seed=seed,
         fractions=fractions,
         layout=index.layout,
         index_sha256=index.sha256,
         parts=parts,
-        left_out=tuple(
-            LeftOut(id=sample.id, why=why)
-            for sample, why in sorted(deal.left_out, key=lambda row: row[0].id)
-        ),
-        proof=proof,
+        left_out=tuple(LeftOut(id=name, why=why) for name, why in left_out),
+        proof=proven,
+        fold=fold,
     )
 
 
@@ -189,13 +202,12 @@ def load_split(path: Path) -> Split:
         SplitError: The file cannot be read, is no split, or is one of another version.
     """
     try:
-        return Split.model_validate_json(path.read_bytes())
+        data = path.read_bytes()
+        return Split.model_validate_json(data)
     except OSError as error:
         raise SplitError(f"cannot read the split: {error.strerror}", where=path) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(step) for step in first["loc"]) or "file"
-        raise SplitError(f"not a split: {key}: {first['msg']}", where=path, fix=_AGAIN) from error
+        raise _no_split(data, error, path) from error
 
 
 def save_split(split: Split, path: Path) -> None:
@@ -233,15 +245,50 @@ def known_protocol(name: str) -> SplitProtocol:
         "patient": "patient",
         "block": "block",
         "random": "random",
+        "paper": "paper",
     }
     return protocols_by_name[known_name("protocol", name, protocols_by_name)]
 
 
-def _sensible(seed: int, fractions: Sequence[float], embargo: int) -> None:
+def require_classes(split: Split, labels: LabelMap, parts: Iterable[Part] = PARTS) -> None:
+    """Refuse a split that cannot train or judge a network: a class has no image in some part.
+
+    Args:
+        split: Of the data set that ``labels`` was made for.
+        labels: Classes of the network; those of the data set that it folds into one count as one.
+        parts: Which parts to look at.
+
+    Raises:
+        SplitError: Names the part and the classes that it lacks or that the network does not know.
+    """
+    for part in parts:
+        held = {member.label for member in split.parts[part]}
+        unknown = sorted(held - set(labels.index))
+        if unknown:
+            raise SplitError(
+                f"{part} holds images of class {', '.join(unknown)}, which the network lacks",
+                fix=f"its classes are: {', '.join(sorted(labels.index))}",
+            )
+        there = {labels.index[label] for label in held}
+        missing = [name for row, name in enumerate(labels.classes) if row not in there]
+        if missing:
+            raise SplitError(
+                f"{part} holds no image of class {', '.join(missing)}",
+                fix=f"every part needs every class; {AGAIN}",
+            )
+
+
+def _sensible(protocol: SplitProtocol, seed: int, fractions: Sequence[float], embargo: int) -> None:
     if len(fractions) != len(PARTS) or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise UsageError(
             f"fractions {', '.join(map(str, fractions))} are not three positive shares of 1",
             fix="use for example 0.6, 0.2, 0.2",
+        )
+    if protocol == "paper" and tuple(fractions) != FRACTIONS:
+        raise UsageError(
+            f"fractions {', '.join(map(str, fractions))}: the published split is "
+            f"{', '.join(map(str, FRACTIONS))}",
+            fix="leave the fractions out, or use the protocol 'random'",
         )
     if seed < 0 or embargo < 0:
         raise UsageError(f"seed {seed} or embargo {embargo} is negative")
@@ -257,9 +304,11 @@ def _deal(
     official: bool,
 ) -> Deal:
     if protocol == "block":
-        return protocols.by_block(index, seed, fractions, embargo)
+        return by_block(index, seed, fractions, embargo)
     if protocol == "random":
         return protocols.at_random(index, seed, fractions)
+    if protocol == "paper":
+        return protocols.as_published(index, seed, fractions)
     if official and protocols.has_official_parts(index):
         return protocols.official_cnmc(index)
     deal = protocols.by_patient(index, seed, fractions)
@@ -271,15 +320,15 @@ def _deal(
     return deal
 
 
-def _meaning(protocol: SplitProtocol, proof: Proof) -> str:
-    if protocol == "random":
+def _meaning(protocol: SplitProtocol, proven: Proof) -> str:
+    if protocol in LEAKING:
         return (
             "LEAKING: images of one patient may stand on both sides, so figures measured on this "
             "split are too good"
         )
-    if proof.patients_disjoint is None:
+    if proven.patients_disjoint is None:
         return "patients are unknown, so that a patient on both sides cannot be excluded"
-    if not proof.patients_disjoint:
+    if not proven.patients_disjoint:
         return "LEAKING: patients stand on both sides"
     return "no patient stands in two parts"
 
@@ -291,81 +340,17 @@ def _members(samples: Iterable[Sample]) -> tuple[Member, ...]:
     )
 
 
-def _shared(keys_of_parts: Iterable[tuple[str, Iterable[str]]]) -> dict[str, list[str]]:
-    """The keys that stand in several parts, with these parts."""
-    where: defaultdict[str, list[str]] = defaultdict(list)
-    for part, keys in keys_of_parts:
-        for key in set(keys):
-            where[key].append(part)
-    return {key: parts for key, parts in sorted(where.items()) if len(parts) > 1}
-
-
-def _prove(parts: dict[Part, tuple[Member, ...]]) -> Proof:
-    images = _shared((part, [m.sha256 for m in held]) for part, held in parts.items())
-    patients = [m.patient for held in parts.values() for m in held]
-    if None in patients:
-        return Proof(images_disjoint=not images, patients_disjoint=None)
-    shared = _shared((part, [m.patient or "" for m in held]) for part, held in parts.items())
-    return Proof(images_disjoint=not images, patients_disjoint=not shared)
-
-
-def _first(offenders: Sequence[str]) -> str:
-    more = f" and {len(offenders) - _SHOWN:,} more" if len(offenders) > _SHOWN else ""
-    return ", ".join(offenders[:_SHOWN]) + more
-
-
-def _absent(absent: Sequence[str], index: SampleIndex) -> SplitError:
-    return SplitError(
-        f"{len(absent):,} images of the split are not in the data set: {_first(absent)}",
-        where=index.root,
-        fix=f"bring them back (a file may have become unusable, or a copy of another), or {_AGAIN}",
-    )
-
-
-def _unchanged(members: Iterable[Member], by_id: dict[str, Sample], index: SampleIndex) -> None:
-    changed = [m.id for m in members if m.sha256 != by_id[m.id].sha256]
-    if changed:
-        raise SplitError(
-            f"{len(changed):,} image files changed since the split was made: {_first(changed)}",
-            where=index.root,
-            fix=f"bring the original files back, or {_AGAIN}",
+def _no_split(data: bytes, error: ValidationError, path: Path) -> SplitError:
+    try:
+        version = json.loads(data)["schema_version"]
+    except (ValueError, TypeError, KeyError):
+        version = _VERSION
+    if version != _VERSION:
+        return SplitError(
+            f"a split of version {version}: this program reads version {_VERSION}",
+            where=path,
+            fix=f"use the allnet-edge that wrote it, or {AGAIN}",
         )
-    relabelled = [m.id for m in members if m.label != by_id[m.id].label]
-    if relabelled:
-        raise SplitError(
-            f"{len(relabelled):,} images have another class than in the split: "
-            f"{_first(relabelled)}",
-            where=index.root,
-            fix=_AGAIN,
-        )
-
-
-def _images_disjoint(parts: dict[Part, tuple[Member, ...]]) -> None:
-    shared = _shared((part, [m.sha256 for m in held]) for part, held in parts.items())
-    if not shared:
-        return
-    names = [
-        f"{m.id} ({part})"
-        for sha256 in shared
-        for part, held in parts.items()
-        for m in held
-        if m.sha256 == sha256
-    ]
-    raise SplitError(
-        f"{len(shared):,} images stand in two parts: {_first(names)}",
-        fix=f"a model must not be measured on what it was trained on; {_AGAIN}",
-    )
-
-
-def _patients_disjoint(parts: dict[Part, tuple[Member, ...]], by_id: dict[str, Sample]) -> None:
-    known = [
-        (part, [p for m in held if (p := by_id[m.id].patient) is not None])
-        for part, held in parts.items()
-    ]
-    shared = _shared(known)
-    if shared:
-        names = [f"{patient} ({' and '.join(where)})" for patient, where in shared.items()]
-        raise SplitError(
-            f"{len(shared):,} patients stand in two parts: {_first(names)}",
-            fix=f"cells of one patient resemble each other; {_AGAIN}",
-        )
+    problem = error.errors()[0]
+    key = ".".join(str(step) for step in problem["loc"]) or "file"
+    return SplitError(f"not a split: {key}: {problem['msg']}", where=path, fix=AGAIN)

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from allnet_edge.artifacts.files import sha256_file
+from allnet_edge.data.proof import Member
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.data.scan import load_index
-from allnet_edge.data.split import Member, Split, load_split
+from allnet_edge.data.split import Split, load_split
 from allnet_edge.errors import DataError, IntegrityError, SplitError
 from allnet_edge.measure.cells import Cells
 from allnet_edge.models.storage import float_model

@@ -60,7 +60,7 @@ class DataFacts(Part):
 
     Attributes:
         layout: Of the importer: ``cnmc``, ``aria``, ``folders``, ``phantom``.
-        protocol: Of the split: ``patient``, ``block``, ``random``.
+        protocol: Of the split: ``patient``, ``block``, ``random``, ``paper``.
         leaking: Cells of one patient, or neighbours in capture order, may lie in several parts.
         why: Why it leaks or does not, in words.
         n: Images of each part.
