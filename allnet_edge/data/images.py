@@ -33,6 +33,9 @@ MIN_SIDE = 16
 MAX_PIXELS = 64_000_000
 # A bitmap of MAX_PIXELS with four bytes a pixel, and room for its header.
 MAX_BYTES = 4 * MAX_PIXELS + 1_000_000
+# Of the pixels that `load` gives: raised with every change here that alters a pixel of any image,
+# so that no pixel decoded in another way is taken from a cache.
+DECODE_VERSION = 1
 
 _FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
 _PLAIN = frozenset({"1", "L", "RGB", "YCbCr", "P", "PA", "LA", "La", "RGBA", "RGBa", "RGBX"})
@@ -128,9 +131,22 @@ def load(source: Path | bytes, preprocess: Preprocess) -> Tensor:
     Raises:
         ImageError: As `decode`, or the image is smaller than the crop.
     """
-    image = decode(source)
+    return fit(decode(source), preprocess, where=source if isinstance(source, Path) else None)
+
+
+def fit(image: Image.Image, preprocess: Preprocess, *, where: Path | None = None) -> Tensor:
+    """The second half of `load`: crop and resize an image that `decode` gave.
+
+    Args:
+        image: RGB, 8 bits a channel.
+        preprocess: As for `load`.
+        where: Its file, for the error.
+
+    Raises:
+        ImageError: The image is smaller than the crop.
+    """
     if preprocess.crop is not None:
-        image = _centre_crop(image, preprocess.crop, source)
+        image = _centre_crop(image, preprocess.crop, where)
     size = (preprocess.size, preprocess.size)
     if image.size != size:
         image = image.resize(size, Image.Resampling.BILINEAR)
@@ -270,12 +286,12 @@ def _on_black(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _centre_crop(image: Image.Image, side: int, source: Path | bytes) -> Image.Image:
+def _centre_crop(image: Image.Image, side: int, where: Path | None) -> Image.Image:
     width, height = image.size
     if min(width, height) < side:
         raise ImageError(
             f"{width} x {height} pixels are smaller than the crop of {side} x {side}",
-            where=source if isinstance(source, Path) else None,
+            where=where,
             fix="use a smaller crop, or images as large as the network was trained with",
         )
     left, top = (width - side) // 2, (height - side) // 2
