@@ -19,6 +19,8 @@ AllnetEdgeError                 1   a bug of ours, if it is ever seen bare
     +-- SplitError                  a split that cannot be made or that leaks
 """
 
+from collections.abc import Mapping
+
 
 class AllnetEdgeError(Exception):
     """Base of the tree.
@@ -129,3 +131,20 @@ class SplitError(DataError):
 def first_line(error: BaseException) -> str:
     """What another library's error says, without the pages that follow; its name if it is mute."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def error_to_json(error: AllnetEdgeError) -> dict[str, str | None]:
+    """An error of the tree as plain data, to travel from a worker to its parent."""
+    return {
+        "kind": type(error).__name__,
+        "what": error.what,
+        "where": error.where,
+        "fix": error.fix,
+    }
+
+
+def error_from_json(message: Mapping[str, str | None]) -> AllnetEdgeError:
+    """The same error again, of the same class."""
+    kind = globals().get(str(message["kind"]), AllnetEdgeError)
+    made: AllnetEdgeError = kind(str(message["what"]), where=message["where"], fix=message["fix"])
+    return made

@@ -21,6 +21,7 @@ class DecodedByThreads(PixelSource):
 
     def __init__(self, files: ImageFiles, workers: int | None = None) -> None:
         self._files = files
+        self._compared = np.zeros(len(files.paths), bool)
         self._pool = ThreadPoolExecutor(workers or min(8, len(os.sched_getaffinity(0))), "decode")
 
     @property
@@ -45,7 +46,8 @@ class DecodedByThreads(PixelSource):
         )
 
     def _decode(self, batch: Pixels, row: int, index: int) -> None:
-        batch[row] = self._files.load(index)
+        batch[row] = self._files.load(index, compare=not self._compared[index])
+        self._compared[index] = True
 
     def close(self) -> None:
         """See `PixelSource.close`."""

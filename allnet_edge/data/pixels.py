@@ -95,8 +95,8 @@ class ImageFiles:
     Attributes:
         paths: One file a row.
         preprocess: Crop and size; mean and sd are not used here.
-        sha256: Of each file as it was indexed, lower-case hex; what is decoded is then compared
-            with it. None trusts the files.
+        sha256: Of each file as it was indexed, lower-case hex; a source compares it with what it
+            decodes when it first reads a file. None trusts the files.
     """
 
     paths: Sequence[Path]
@@ -107,21 +107,24 @@ class ImageFiles:
         if self.sha256 is not None and len(self.sha256) != len(self.paths):
             raise ValueError(f"{len(self.sha256)} hashes for {len(self.paths)} files")
 
-    def load(self, row: int) -> Pixels:
+    def load(self, row: int, *, compare: bool = True) -> Pixels:
         """Read, compare and decode one file, uint8 [size, size, 3].
+
+        Args:
+            compare: With its hash, if that is known. It costs a tenth of the decoding of a bitmap,
+                so that sources do it once.
 
         Raises:
             ImageError: As ``images.load``.
             IntegrityError: The bytes are not those that were indexed.
         """
-        expected = None if self.sha256 is None else self.sha256[row]
-        return load_checked(self.paths[row], self.preprocess, expected)
+        if self.sha256 is None or not compare:
+            return images.load(self.paths[row], self.preprocess)
+        return _load_compared(self.paths[row], self.preprocess, self.sha256[row])
 
 
-def load_checked(path: Path, preprocess: Preprocess, sha256: str | None) -> Pixels:
-    """``images.load``, of the very bytes whose hash was compared; see `ImageFiles.load`."""
-    if sha256 is None:
-        return images.load(path, preprocess)
+def _load_compared(path: Path, preprocess: Preprocess, sha256: str) -> Pixels:
+    """``images.load``, of the very bytes whose hash was compared."""
     data = images.read_bytes(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise IntegrityError(

@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from allnet_edge import errors
-from allnet_edge.errors import AllnetEdgeError, ConversionError, EnvironmentMismatch
+from allnet_edge.errors import (
+    AllnetEdgeError,
+    ConversionError,
+    EnvironmentMismatch,
+    error_from_json,
+)
 from allnet_edge.pipeline.worker import Request
 from allnet_edge.progress import Progress
 
@@ -51,7 +55,7 @@ def launch(request: Request, log: Path, progress: Progress) -> None:
             process.kill()
             process.wait()
     if error is not None:
-        raise _known(error)
+        raise error_from_json(error)
     if code == 130:  # Ctrl-C reaches the whole process group
         raise KeyboardInterrupt
     if code == -signal.SIGKILL:
@@ -66,12 +70,6 @@ def launch(request: Request, log: Path, progress: Progress) -> None:
             where=log,
             fix="the log has the whole story; the same command resumes at this stage",
         )
-
-
-def _known(message: dict[str, str | None]) -> AllnetEdgeError:
-    kind = getattr(errors, str(message["kind"]), AllnetEdgeError)
-    made: AllnetEdgeError = kind(str(message["what"]), where=message["where"], fix=message["fix"])
-    return made
 
 
 def _ending(code: int) -> str:

@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 
 from allnet_edge.errors import (
@@ -25,6 +26,7 @@ from allnet_edge.errors import (
     ConversionError,
     EnvironmentMismatch,
     StorageError,
+    error_to_json,
     first_line,
 )
 from allnet_edge.pipeline.sources import Sources
@@ -118,17 +120,7 @@ def _known(error: BaseException, request: Request) -> AllnetEdgeError:
     )
 
 
-def error_to_json(error: AllnetEdgeError) -> dict[str, object]:
-    """An error of the tree as plain data; the parent makes the same one of it again."""
-    return {
-        "kind": type(error).__name__,
-        "what": error.what,
-        "where": error.where,
-        "fix": error.fix,
-    }
-
-
-def _send(pipe: int, message: dict[str, object]) -> None:
+def _send(pipe: int, message: Mapping[str, object]) -> None:
     os.write(pipe, json.dumps(message).encode() + b"\n")
 
 

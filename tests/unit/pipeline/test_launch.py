@@ -12,11 +12,10 @@ from allnet_edge.errors import (
     ConversionError,
     EnvironmentMismatch,
     IntegrityError,
-    SplitError,
     StorageError,
 )
-from allnet_edge.pipeline.launch import _ending, _known, launch
-from allnet_edge.pipeline.worker import Request, error_to_json
+from allnet_edge.pipeline.launch import _ending, launch
+from allnet_edge.pipeline.worker import Request
 from allnet_edge.pipeline.worker import _known as _known_in_worker
 from allnet_edge.progress import silent
 from allnet_edge.spec.recipe import Recipe
@@ -98,14 +97,6 @@ def test_a_worker_whose_parent_is_gone_does_nothing(tmp_path: Path) -> None:
 )
 def test_how_a_process_ended_in_words(code: int, said: str) -> None:
     assert said in _ending(code)
-
-
-def test_an_error_survives_the_way_to_the_parent() -> None:
-    error = SplitError("it leaks", where="split.json", fix="split again")
-    again = _known(error_to_json(error))  # type: ignore[arg-type]
-    assert type(again) is SplitError
-    assert str(again) == str(error)
-    assert again.exit_code == 9
 
 
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
