@@ -69,7 +69,10 @@ def gather(runtime: TrainRuntime) -> Crew:
     if backend == "jax":
         return _on_jax(runtime)
     if backend == "tensorflow" and runtime.distribute == "local":
-        strategy = importlib.import_module("tensorflow").distribute.MirroredStrategy()
+        tensorflow = importlib.import_module("tensorflow")
+        of_kind = tensorflow.config.list_logical_devices
+        here = of_kind("GPU") or of_kind("CPU")
+        strategy = tensorflow.distribute.MirroredStrategy([device.name for device in here])
         return Crew(devices=strategy.num_replicas_in_sync, together=strategy.scope)
     raise UsageError(
         f"--distribute {runtime.distribute} does not work with Keras on {backend}",

@@ -7,38 +7,33 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from allnet_edge import models
 from allnet_edge.artifacts.files import write_bytes, write_json
 from allnet_edge.artifacts.manifest import DataOrigin
 from allnet_edge.data.batches import ImageBatches, shuffled
 from allnet_edge.data.samples import LabelMap, SampleIndex
-from allnet_edge.data.split import Split
-from allnet_edge.errors import DataError, IntegrityError, UsageError
+from allnet_edge.data.split import Split, require_classes
+from allnet_edge.errors import DataError
 from allnet_edge.models.storage import float_model
 from allnet_edge.models.storage.float_model import FloatModel, TrainingRecord
 from allnet_edge.models.storage.weights import arrays_of, assign
 from allnet_edge.progress import Progress, silent
 from allnet_edge.spec.network import NetworkSpec, Preprocess
 from allnet_edge.spec.training import TrainRuntime, TrainSettings
-from allnet_edge.training.augment import with_augmentation
-from allnet_edge.training.backend import engine_version, make_deterministic
-from allnet_edge.training.checkpoint import Epoch, Progressed, load_state, save_state
+from allnet_edge.training.assemble import Models, assemble
+from allnet_edge.training.backend import engine_version
+from allnet_edge.training.checkpoint import Epoch, Progressed
 from allnet_edge.training.distribute import Crew
-from allnet_edge.training.freeze import freeze
+from allnet_edge.training.kept import Kept
 from allnet_edge.training.loader import KerasBatches
-from allnet_edge.training.optimiser import make_optimiser
-from allnet_edge.training.rows import Rows, balanced, open_rows
+from allnet_edge.training.rows import balanced, open_rows
 from allnet_edge.training.standardise import fit_standardisation
 from allnet_edge.training.tensorboard import scalars_to
 from allnet_edge.training.validation import RunMetrics, Scores, ValidationFigures, in_short
-
-_LAST, _BESTS = "checkpoint.safetensors", "best-*.safetensors"
 
 
 def train(
@@ -73,6 +68,7 @@ def train(
         EnvironmentMismatch: ImageNet's weights cannot be had, or a worker process was killed.
     """
     split.verify(index)
+    require_classes(split, labels, ("train", "validation"))
     crew.require_batch(settings.batch_size)
     out.mkdir(parents=True, exist_ok=True)
     with _log_to(out / "train.log" if crew.leads else None) as log, ExitStack() as held:
@@ -81,21 +77,6 @@ def train(
             out=out, runtime=runtime, crew=crew, log=log, progress=progress, held=held,
         )  # fmt: skip
         return run.go(resume=resume)
-
-
-@dataclass(frozen=True, slots=True)
-class _Models:
-    """One set of weights, seen three ways.
-
-    Attributes:
-        network: What is stored and exported.
-        trained: The network behind its augmentation, compiled.
-        judged: What predicts: the network, or a copy on one device beside a crew of several.
-    """
-
-    network: keras.Model
-    trained: keras.Model
-    judged: keras.Model
 
 
 class _Run:
@@ -118,7 +99,16 @@ class _Run:
         self.runtime = runtime
         pixels = Preprocess(size=settings.input_size, crop=settings.crop)
         self.train, self.validation = (
-            held.enter_context(open_rows(part, index, split, labels, pixels, runtime, progress))
+            held.enter_context(
+                open_rows(
+                    split.samples(part, index),
+                    index,
+                    labels,
+                    pixels,
+                    runtime=runtime,
+                    progress=progress,
+                )  # fmt: skip
+            )
             for part in ("train", "validation")
         )
         self.spec = self._spec(pixels)
@@ -126,20 +116,22 @@ class _Run:
         self.origin = DataOrigin(layout=index.layout, split=split.protocol, leaking=split.leaking)
 
     def go(self, *, resume: bool) -> FloatModel | None:
-        models_, origin_of_weights = self._build()
-        identity = self._identity()
-        done = self._restore(models_.trained, identity, resume=resume)
+        used = assemble(self.settings, self.spec, self.crew, self._steps())
+        if used.frozen:
+            self.log.info("frozen: %d layers", len(used.frozen))
+        kept = Kept(self.out, self._identity(), self.crew.leads)
+        done = kept.restore(used.trained, self.log, resume=resume)
         board = self.out / "tensorboard" if self.runtime.tensorboard and self.crew.leads else None
         note = self.held.enter_context(scalars_to(board, len(done.history)))
         while len(done.history) < self.settings.epochs:
-            done = self._epoch(models_, done)
-            note(_scalars(done.history[-1], models_.trained, len(self.train)), len(done.history))
-            if not self.crew.leads:
-                continue
-            save_state(self.out / _LAST, models_.trained, done, identity)
-            write_json(self.out / "history.json", list(done.history))
-            self._forget_all_but(done.best_epoch)
-        return self._finish(models_.judged, done, origin_of_weights) if self.crew.leads else None
+            epoch = self._epoch(used, len(done.history) + 1)
+            history = (*done.history, epoch)
+            done = Progressed(history, _best(history, self.settings))
+            if done.best_epoch == epoch["epoch"]:
+                kept.save_best(done.best_epoch, arrays_of(used.judged))
+            kept.save(used.trained, done)
+            note(_scalars(epoch, used.trained, len(self.train)), epoch["epoch"])
+        return self._finish(used, kept, done) if self.crew.leads else None
 
     def _spec(self, plain: Preprocess) -> NetworkSpec:
         settings = self.settings
@@ -158,32 +150,6 @@ class _Run:
             bn_momentum=settings.bn_momentum or _bn_momentum(steps),
         )
 
-    def _build(self) -> tuple[_Models, dict[str, str]]:
-        settings, crew = self.settings, self.crew
-        make_deterministic(keras.backend.backend(), settings.seed)
-        with _precision(settings), crew.together():
-            network: keras.Model = models.build(keras, self.spec)
-            came_from: dict[str, str] = {}
-            if settings.weights != 'none':
-                from allnet_edge.training.initial import initialise
-                came_from = initialise(network, self.spec, settings.weights)
-            if settings.weights != "none" and settings.freeze is not None:
-                frozen = freeze(network, settings.freeze)
-                self.log.info("frozen: %d layers", len(frozen))
-            trained = with_augmentation(network, settings)
-            trained.compile(
-                optimizer=make_optimiser(settings, network, self._steps()),
-                loss="binary_crossentropy"
-                if self.spec.units == 1
-                else "sparse_categorical_crossentropy",
-                metrics=["accuracy"],
-            )
-        judged = network
-        if crew.devices > 1:  # predicting would have to split every batch, the last one too
-            with _precision(settings):
-                judged = models.build(keras, self.spec)
-        return _Models(network, trained, judged), came_from
-
     def _steps(self) -> int:
         return math.ceil(len(self.train) / self.settings.batch_size)
 
@@ -195,50 +161,12 @@ class _Run:
         known = [told, spec, self.split.sha256, self.labels.to_json()]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
-    def _restore(self, model: keras.Model, identity: str, *, resume: bool) -> Progressed:
-        path = self.out / _LAST
-        if not path.exists():
-            return Progressed((), 0)
-        if not resume:
-            raise UsageError(
-                "this folder already holds a run",
-                where=self.out,
-                fix="add --resume to continue it, or choose another output folder",
-            )
-        done = load_state(path, model, identity)
-        if not self._best_weights(done.best_epoch).is_file():
-            raise IntegrityError(
-                f"the weights of epoch {done.best_epoch}, the best one so far, are missing",
-                where=self._best_weights(done.best_epoch),
-                fix=f"remove {_LAST} to train from the start, or choose another output folder",
-            )
-        self._forget_all_but(done.best_epoch)
-        self.log.info("resumed after epoch %d", len(done.history))
-        return done
-
-    def _best_weights(self, epoch: int) -> Path:
-        """The weights of an epoch that was the best so far.
-
-        Each has a name of its own, so that a kill before the checkpoint is written leaves the
-        checkpoint beside the weights that it names.
-        """
-        return self.out / _BESTS.replace("*", str(epoch))
-
-    def _forget_all_but(self, epoch: int) -> None:
-        for path in self.out.glob(_BESTS):
-            if path != self._best_weights(epoch):
-                path.unlink()
-
-    def _epoch(self, models_: _Models, done: Progressed) -> Progressed:
-        number = len(done.history) + 1
+    def _epoch(self, used: Models, number: int) -> Epoch:
         started = time.monotonic()
         title = f"epoch {number}/{self.settings.epochs}"
-        loss, accuracy = self._pass(models_.trained, number, title)
-        if models_.judged is not models_.network:
-            assign(models_.judged, arrays_of(models_.network))
-        val_loss, val_accuracy, val_f1 = in_short(
-            self._scores(models_.judged), self.validation.labels
-        )
+        loss, accuracy = self._pass(used.trained, number, title)
+        used.hand_over()
+        val_loss, val_accuracy, val_f1 = in_short(self._scores(used), self.validation.labels)
         # The last step of an epoch shows in the validation only.
         if not (math.isfinite(loss) and math.isfinite(val_loss)):
             raise self._diverged(number, loss, val_loss)
@@ -251,16 +179,12 @@ class _Run:
             val_weighted_f1=val_f1,
             seconds=round(time.monotonic() - started, 2),
         )
-        history = (*done.history, epoch)
-        best = _best(history, self.settings)
-        if best == number and self.crew.leads:
-            write_bytes(self._best_weights(number), float_model.dump(arrays_of(models_.judged)))
         self.log.info(
             "%s: loss %.4f accuracy %.4f validation loss %.4f accuracy %.4f (%.0f s)",
             title, loss, accuracy, val_loss, val_accuracy, epoch["seconds"],
         )  # fmt: skip
         self.progress(f"{title}: loss {loss:.3f}, validation accuracy {val_accuracy:.3f}", 1, 1)
-        return Progressed(history, best)
+        return epoch
 
     def _pass(self, trained: keras.Model, number: int, title: str) -> tuple[float, float]:
         """One pass over the training rows; mean loss and accuracy of its steps."""
@@ -285,25 +209,18 @@ class _Run:
             fix="train again with a smaller --learning-rate",
         )
 
-    def _scores(self, network: keras.Model) -> Scores:
-        batches = ImageBatches(
-            self.validation.source, self.validation.labels, self.settings.batch_size
-        )
-        with KerasBatches(batches) as data:
-            return np.asarray(network.predict(data, verbose=0), np.float32)
+    def _scores(self, used: Models) -> Scores:
+        rows, size = self.validation, self.settings.batch_size
+        with KerasBatches(ImageBatches(rows.source, rows.labels, size)) as data:
+            return np.asarray(used.judged.predict(data, verbose=0), np.float32)
 
-    def _finish(
-        self, network: keras.Model, done: Progressed, came_from: dict[str, str]
-    ) -> FloatModel:
+    def _finish(self, used: Models, kept: Kept, done: Progressed) -> FloatModel:
         # Without its description this is no finished run: a kill below pairs no weights with the
         # figures of others.
         (self.out / float_model.DESCRIPTION).unlink(missing_ok=True)
-        path = self._best_weights(done.best_epoch)
-        arrays = float_model.undump(path.read_bytes(), where=path)
-        assign(network, arrays)
-        figures = ValidationFigures.of(
-            self._scores(network), self.validation.labels, done.best_epoch
-        )
+        arrays = kept.best(done.best_epoch)
+        assign(used.judged, arrays)
+        figures = ValidationFigures.of(self._scores(used), self.validation.labels, done.best_epoch)
         metrics = RunMetrics.of(figures, self.origin, len(done.history))
         write_json(self.out / "metrics.json", metrics.model_dump(mode="json"))
         write_bytes(self.out / "split.json", self.split.model_dump_json(indent=1).encode())
@@ -316,7 +233,7 @@ class _Run:
             split_sha256=self.split.sha256,
             record=TrainingRecord(
                 how="train",
-                settings={**_flat(self.settings), **came_from, "best_epoch": done.best_epoch},
+                settings={**_flat(self.settings), **used.came_from, "best_epoch": done.best_epoch},
                 versions={"keras": keras.__version__, engine: engine_version(engine)},
             ),
         )
@@ -333,19 +250,6 @@ class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships n
         self._progress(self._title, batch + 1, self._batches)
         if not math.isfinite((logs or {}).get("loss", 0.0)):
             self.model.stop_training = True
-
-
-@contextmanager
-def _precision(settings: TrainSettings) -> Iterator[None]:
-    """Layers made inside compute in the precision of the settings; their weights are float32."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(
-        "mixed_bfloat16" if settings.precision == "bfloat16" else "float32"
-    )
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _bn_momentum(steps: int) -> float:

@@ -1,16 +1,16 @@
 """The images of a part of the split, with their labels and weights, as the training loop asks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from allnet_edge.data.decode_threads import DecodedByThreads
+from allnet_edge.data.blended import Blended
+from allnet_edge.data.open_pixels import open_pixels
 from allnet_edge.data.pixels import ImageFiles, PixelSource
-from allnet_edge.data.samples import LabelMap, SampleIndex
-from allnet_edge.data.split import Split
+from allnet_edge.data.samples import LabelMap, Sample, SampleIndex
 from allnet_edge.errors import RecipeError
 from allnet_edge.progress import Progress
 from allnet_edge.spec.network import Preprocess
@@ -40,21 +40,20 @@ class Rows:
 
 @contextmanager
 def open_rows(
-    part: str,
+    samples: Sequence[Sample],
     index: SampleIndex,
-    split: Split,
     labels: LabelMap,
     preprocess: Preprocess,
+    *,
     runtime: TrainRuntime,
     progress: Progress,
 ) -> Iterator[Rows]:
-    """The rows of one part; its threads, processes and files are released at the end."""
-    samples = split.samples(part, index)
+    """The rows of samples; threads, processes and files are released at the end."""
     files = ImageFiles(
         [index.path(sample) for sample in samples], preprocess, [s.sha256 for s in samples]
     )
     truth = np.array([labels.index[sample.label] for sample in samples], np.int64)
-    with DecodedByThreads(files) as got:
+    with open_pixels(files, workers=runtime.workers, cache=runtime.cache, progress=progress) as got:
         yield Rows(got, truth)
 
 
