@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from allnet_edge.data.decode_crew import Crew
 from allnet_edge.data.decode_worker import DONE, MOST_WORKERS
+from allnet_edge.data.decoders import Decoders
 from allnet_edge.data.pixels import ImageFiles, Indices, Pixels, PixelSource, as_indices
 from allnet_edge.errors import AllnetEdgeError, error_from_json
 
@@ -75,7 +75,7 @@ class DecodedByProcesses(PixelSource):
         self._requests: set[_Request] = set()
         self._failure: AllnetEdgeError | None = None
         self._closed = False
-        self._crew = Crew(files, workers, slots)
+        self._decoders = Decoders(files, workers, slots)
         self._reader = threading.Thread(target=self._read, name="decoded pixels", daemon=True)
         self._reader.start()
 
@@ -97,7 +97,7 @@ class DecodedByProcesses(PixelSource):
         if not rows:
             request.future.set_result(batch)
             return request.future
-        chunk = min(_LARGEST_CHUNK, max(1, len(rows) // (2 * len(self._crew))))
+        chunk = min(_LARGEST_CHUNK, max(1, len(rows) // (2 * len(self._decoders))))
         with self._lock:
             if self._failure is not None:
                 raise self._failure
@@ -113,11 +113,11 @@ class DecodedByProcesses(PixelSource):
         with self._lock:
             self._closed = True
             self._waiting.clear()
-        self._crew.kill()
+        self._decoders.kill()
         self._reader.join()
         for request in self._requests:
             request.future.cancel()
-        self._crew.close()
+        self._decoders.close()
 
     def _hand_out(self) -> None:
         """Send what there are slots for; the lock is held."""
@@ -132,7 +132,7 @@ class DecodedByProcesses(PixelSource):
             slots = [self._free.pop() for _ in rows]
             self._taken.update(zip(slots, rows, strict=True))  # the reply may come at once
             words = [(slot, row.index) for slot, row in zip(slots, rows, strict=True)]
-            if not self._crew.send(np.array(words, np.int64).tobytes()):
+            if not self._decoders.send(np.array(words, np.int64).tobytes()):
                 self._free += slots
                 for slot in slots:
                     del self._taken[slot]
@@ -142,12 +142,12 @@ class DecodedByProcesses(PixelSource):
     def _read(self) -> None:
         """What the reading thread does: until a worker ends, by ``close`` or by accident."""
         try:
-            while (reply := self._crew.receive()) is not None:
+            while (reply := self._decoders.receive()) is not None:
                 if reply[:1] == DONE:
                     self._arrived(np.frombuffer(reply, np.int64, offset=1).tolist())
                 else:
                     self._refused(json.loads(reply[1:]))
-            failure = None if self._closed else self._crew.ending()
+            failure = None if self._closed else self._decoders.ending()
         except Exception as error:  # noqa: BLE001  # else those who wait would wait for ever
             failure = AllnetEdgeError(f"reading decoded pixels failed: {error!r}")
         if failure is not None:
@@ -157,7 +157,7 @@ class DecodedByProcesses(PixelSource):
         rows = [self._taken[slot] for slot in slots]
         for slot, row in zip(slots, rows, strict=True):
             if not row.request.future.cancelled():
-                row.request.batch[row.position] = self._crew.shared.rows[slot]
+                row.request.batch[row.position] = self._decoders.shared.rows[slot]
         with self._lock:
             for slot, row in zip(slots, rows, strict=True):
                 del self._taken[slot]
@@ -180,6 +180,6 @@ class DecodedByProcesses(PixelSource):
             self._failure = failure
             self._waiting.clear()
             requests, self._requests = self._requests, set()
-        self._crew.kill()
+        self._decoders.kill()
         for request in requests:
             request.settle(failure)
