@@ -10,7 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from allnet_edge.data.protocols import PARTS
+from allnet_edge.data.deal import PARTS
+from allnet_edge.data.folds import FEWEST, make_folds
+from allnet_edge.data.people import people_of
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.data.split import Split, make_split
 from allnet_edge.errors import SplitError
@@ -111,6 +113,69 @@ def test_by_block(
         borders = [(one, other) for one, other in pairwise(placed) if one[1] != other[1]]
         assert len(borders) == 2
         assert all(other[0] - one[0] > embargo for one, other in borders)
+
+
+def people_by_class(index: SampleIndex) -> Counter[str]:
+    person = people_of(index)
+    return Counter(label for label, _ in {(s.label, person[s.id]) for s in index.samples})
+
+
+def parts_are_apart(split: Split, index: SampleIndex) -> bool:
+    """By hash and by person, counted here and not by the split's own proof."""
+    person = people_of(index)
+    for key in ({s.id: s.sha256 for s in index.samples}, person):
+        seen = [{key[m.id] for m in held} for held in split.parts.values()]
+        if len(set().union(*seen)) != sum(len(one) for one in seen):
+            return False
+    return True
+
+
+@given(patient_indexes(), SEEDS, st.integers(FEWEST, 9))
+def test_folds(index: SampleIndex, seed: int, folds: int) -> None:
+    fewest = min(people_by_class(index)[label] for label in index.labels)
+    if folds > fewest:
+        with pytest.raises(SplitError, match=f"class {scarcest(index)} has {fewest} patients"):
+            make_folds(index, folds, seed)
+        return
+    try:
+        splits = make_folds(index, folds, seed)
+    except SplitError:
+        # Only links give a person several classes, so that piles of one class lack another.
+        assert index.near_copies
+        return
+    tested = [m.id for split in splits for m in split.parts["test"]]
+    assert sorted(tested) == [one.id for one in index.samples]
+    person = people_of(index)
+    where = Counter(one for split in splits for one in {person[m.id] for m in split.parts["test"]})
+    assert set(where.values()) == {1}
+    for split, following in zip(splits, (*splits[1:], splits[0]), strict=True):
+        split.verify(index)
+        assert split.parts["validation"] == following.parts["test"]
+        assert parts_are_apart(split, index)
+        assert every_part_has_every_class(split, index)
+        assert every_sample_is_somewhere_once(split, index)
+        assert split.proof.patients_disjoint
+        assert not split.leaking
+    assert make_folds(index, folds, seed) == splits
+
+
+def scarcest(index: SampleIndex) -> str:
+    people = people_by_class(index)
+    return min(index.labels, key=lambda label: people[label])
+
+
+@given(patient_indexes(), SEEDS)
+def test_as_published(index: SampleIndex, seed: int) -> None:
+    few = [label for label, n in Counter(s.label for s in index.samples).items() if n < len(PARTS)]
+    assert not few
+    split = make_split(index, "paper", seed)
+    split.verify(index)
+    assert split.leaking
+    assert split.proof.images_disjoint
+    assert every_part_has_every_class(split, index)
+    assert every_sample_is_somewhere_once(split, index)
+    assert not split.left_out
+    assert make_split(index, "paper", seed) == split
 
 
 @given(sequence_indexes(), SEEDS, fractions())

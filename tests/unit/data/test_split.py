@@ -1,69 +1,13 @@
-import json
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from split_support import PATIENTS, counts, index_of, patients_index, sample, sequence_index
 
-from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.data.scan import load_index
-from allnet_edge.data.split import Split, known_protocol, load_split, make_split, save_split
-from allnet_edge.errors import OutputDirError, SplitError, UnknownNameError, UsageError
-
-MakeCnmc = Callable[..., Path]
-
-
-def sample(
-    name: str,
-    label: str,
-    patient: str | None = None,
-    part: str = "all",
-    order: int | None = None,
-) -> Sample:
-    return Sample(name, f"hash of {name}", label, patient, part, order, 64, 64)
-
-
-def index_of(samples: list[Sample], layout: str = "folders") -> SampleIndex:
-    ordered = tuple(sorted(samples, key=lambda one: one.id))
-    return SampleIndex(Path("set"), layout, ordered)
-
-
-def patients_index(per_class: dict[str, list[int]]) -> SampleIndex:
-    """A data set with so many images of each patient of each class."""
-    return index_of(
-        [
-            sample(f"{label}/{person}_{number}.png", label, f"{label}:{person}")
-            for label, sizes in per_class.items()
-            for person, size in enumerate(sizes)
-            for number in range(size)
-        ]
-    )
-
-
-def sequence_index(numbers: dict[str, list[int]]) -> SampleIndex:
-    return index_of(
-        [
-            sample(f"{label}/{number:04}.jpg", label, order=number)
-            for label, series in numbers.items()
-            for number in series
-        ],
-        layout="aria",
-    )
-
-
-def counts(split: Split) -> dict[str, Counter[str]]:
-    return {part: Counter(m.label for m in held) for part, held in split.parts.items()}
-
-
-def tampered(split: Split, change: Callable[[dict[str, list[dict[str, object]]]], None]) -> Split:
-    plain = split.model_dump(mode="json")
-    change(plain["parts"])
-    return Split.model_validate(plain)
-
-
-PATIENTS = patients_index({"all": [30, 20, 10, 10, 5, 5], "hem": [12, 8, 6, 4]})
+from allnet_edge.data.split import known_protocol, make_split
+from allnet_edge.errors import SplitError, UnknownNameError, UsageError
 
 
 def test_by_patient_keeps_patients_whole_and_shares_the_classes() -> None:
@@ -201,53 +145,6 @@ def test_random_is_stratified_and_named_as_leaking() -> None:
         make_split(sequence_index({"a": [1, 2, 3], "b": [1, 2]}), "random")
 
 
-def cnmc_index(prelim: int) -> SampleIndex:
-    cells = [
-        sample(
-            f"fold_{fold}/{label}/{label}{person}_{n}", label, f"{label}:{person}", f"fold_{fold}"
-        )
-        for label in ("all", "hem")
-        for person in range(9)
-        for fold in [person % 3]
-        for n in range(4)
-    ]
-    cells += [
-        sample(f"prelim/{label}{n}", label, f"{label}:9{n}", "prelim")
-        for label in ("all", "hem")
-        for n in range(prelim)
-    ]
-    return index_of(cells, layout="cnmc")
-
-
-def test_official_parts_of_cnmc_where_all_are_there() -> None:
-    index = cnmc_index(prelim=2)
-    split = make_split(index, "patient")
-    part_of = {m.id.split("/")[0]: part for part, held in split.parts.items() for m in held}
-    assert part_of == {
-        "fold_0": "train",
-        "fold_1": "train",
-        "fold_2": "validation",
-        "prelim": "test",
-    }
-    assert "challenge's own parts" in split.why
-    assert "dealt whole" in make_split(index, "patient", official=False).why
-
-
-def test_official_parts_leave_out_whom_two_of_them_share() -> None:
-    index = cnmc_index(prelim=2)
-    linked = replace(index, near_copies=(("fold_0/all/all0_0", "fold_2/all/all2_0"),))
-    split = make_split(linked, "patient")
-    split.verify(linked)
-    assert {one.id for one in split.left_out} == {f"fold_0/all/all0_{n}" for n in range(4)}
-    assert {one.why for one in split.left_out} == {"patient all:0 also stands in validation"}
-
-
-def test_too_small_a_preliminary_set_means_patients_are_dealt() -> None:
-    split = make_split(cnmc_index(prelim=1), "patient")
-    assert "20 patients, dealt whole" in split.why
-    assert "not the challenge's own parts" in split.why
-
-
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -274,104 +171,6 @@ def test_samples_of_a_part() -> None:
     test = split.samples("test", PATIENTS)
     assert [one.id for one in test] == [member.id for member in split.parts["test"]]
     assert set(test) <= set(PATIENTS.samples)
-
-
-def test_a_file_of_a_split_reads_back(tmp_path: Path) -> None:
-    split = make_split(PATIENTS, "patient")
-    path = tmp_path / "split.json"
-    save_split(split, path)
-    assert load_split(path) == split
-    save_split(make_split(PATIENTS, "random"), path)  # a split may replace a split
-    first = path.read_bytes()
-    save_split(make_split(PATIENTS, "random"), path)
-    assert path.read_bytes() == first
-
-
-def test_a_split_replaces_nothing_else(tmp_path: Path) -> None:
-    split = make_split(PATIENTS, "patient")
-    precious = tmp_path / "thesis.txt"
-    precious.write_text("years of work")
-    for path in (precious, tmp_path, tmp_path / "absent" / "split.json"):
-        with pytest.raises(OutputDirError):
-            save_split(split, path)
-    assert precious.read_text() == "years of work"
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "not a split"),
-        ("{}", "not a split: protocol"),
-        ('{"schema_version": 2}', "not a split: schema_version"),
-    ],
-)
-def test_what_is_no_split(tmp_path: Path, text: str, reason: str) -> None:
-    path = tmp_path / "split.json"
-    path.write_text(text)
-    with pytest.raises(SplitError, match=reason):
-        load_split(path)
-    with pytest.raises(SplitError, match="cannot read the split"):
-        load_split(tmp_path / "absent.json")
-
-
-def test_unknown_keys_of_a_split_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "split.json"
-    save_split(make_split(PATIENTS, "patient"), path)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "sede": 1}))
-    with pytest.raises(SplitError, match="not a split: sede"):
-        load_split(path)
-
-
-def test_verify_finds_the_same_image_on_both_sides() -> None:
-    split = make_split(PATIENTS, "random")
-    both = tampered(split, lambda parts: parts["test"].append(parts["train"][0]))
-    with pytest.raises(SplitError, match="1 images stand in two parts") as caught:
-        both.verify(PATIENTS)
-    assert f"{split.parts['train'][0].id} (train)" in caught.value.what
-    assert f"{split.parts['train'][0].id} (test)" in caught.value.what
-
-
-def test_verify_finds_the_same_patient_on_both_sides() -> None:
-    split = make_split(PATIENTS, "patient")
-    moved = tampered(split, lambda parts: parts["test"].append(parts["train"].pop()))
-    with pytest.raises(SplitError, match="1 patients stand in two parts"):
-        moved.verify(PATIENTS)
-
-
-def test_verify_believes_the_index_about_patients() -> None:
-    """Patients that were found to be the same person after the split was made."""
-    split = make_split(PATIENTS, "patient")
-    one, other = split.parts["train"][0].patient, split.parts["test"][0].patient
-    merged = tuple(
-        replace(s, patient="merged") if s.patient in (one, other) else s for s in PATIENTS.samples
-    )
-    with pytest.raises(SplitError, match=r"merged \(train and test\)"):
-        split.verify(replace(PATIENTS, samples=merged))
-
-
-def test_verify_finds_absent_changed_and_relabelled_files() -> None:
-    split = make_split(PATIENTS, "patient")
-    first, *rest = PATIENTS.samples
-    with pytest.raises(SplitError, match=f"1 images of the split are not in .*{first.id}"):
-        split.verify(replace(PATIENTS, samples=tuple(rest)))
-    changed = replace(first, sha256="another")
-    with pytest.raises(SplitError, match=f"1 image files changed .*{first.id}"):
-        split.verify(replace(PATIENTS, samples=(changed, *rest)))
-    relabelled = replace(first, label="hem")
-    with pytest.raises(SplitError, match=f"another class than in the split: {first.id}"):
-        split.verify(replace(PATIENTS, samples=(relabelled, *rest)))
-
-
-def test_verify_knows_another_data_set() -> None:
-    other = patients_index({"x": [4, 4, 4], "y": [4, 4, 4]})
-    with pytest.raises(SplitError, match="belongs to another data set"):
-        make_split(PATIENTS, "patient").verify(other)
-
-
-def test_images_added_later_do_no_harm() -> None:
-    split = make_split(PATIENTS, "patient")
-    more = (*PATIENTS.samples, sample("zzz.png", "hem", "hem:99"))
-    split.verify(replace(PATIENTS, samples=more))
 
 
 def test_real_cnmc(shared_data: Path) -> None:
