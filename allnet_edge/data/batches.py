@@ -119,10 +119,11 @@ class Ahead:
         """
         if self._closed:
             raise RuntimeError("no batch is taken after the end")
-        wanted = range(number, min(number + self._depth + 1, len(self._batches)))
-        for other in [n for n in self._pending if not number - self._kept <= n < wanted.stop]:
-            self._pending.pop(other).cancel()
-        for other in wanted:
+        end = number + self._depth + 1
+        for other in list(self._pending):
+            if not number - self._kept <= other < end + self._kept:
+                self._pending.pop(other).cancel()
+        for other in range(number, min(end, len(self._batches))):
             if other not in self._pending:
                 self._pending[other] = self._batches.begin(other)
         batch = self._batches.finish(number, self._pending[number])

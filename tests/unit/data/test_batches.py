@@ -1,15 +1,49 @@
-"""Batches are fixed by their seed alone, and hold file names and labels only."""
+"""Batches are fixed by their order alone, hold numbers only, and are read ahead."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
 
-from allnet_edge.data.batches import ImageBatches, shuffled
+from allnet_edge.data.batches import Ahead, ImageBatches, shard, shuffled
+from allnet_edge.data.decode_threads import DecodedByThreads
 from allnet_edge.data.images import load_batch
+from allnet_edge.data.pixels import ImageFiles
 from allnet_edge.spec.network import Preprocess
 
 PREPROCESS = Preprocess(size=32)
+
+
+class Counting:
+    """A source of ten images, row k of colour 10 k, that notes what is asked of it."""
+
+    size = 32
+
+    def __init__(self) -> None:
+        self.begun: list[list[int]] = []
+        self.waited: list[list[int]] = []
+        self.cancelled: list[list[int]] = []
+
+    def __len__(self) -> int:
+        return 10
+
+    def begin(self, indices):
+        rows = [int(i) for i in indices]
+        self.begun.append(rows)
+        return Asked(self, rows)
+
+
+class Asked:
+    def __init__(self, source: Counting, rows: list[int]) -> None:
+        self.source, self.rows = source, rows
+
+    def result(self):
+        self.source.waited.append(self.rows)
+        return np.stack([np.full((32, 32, 3), 10 * row, np.uint8) for row in self.rows])
+
+    def cancel(self) -> None:
+        self.source.cancelled.append(self.rows)
 
 
 @pytest.fixture
@@ -20,30 +54,109 @@ def paths(tmp_path, texture):
     return names
 
 
-def batches(paths, **options: object) -> ImageBatches:
-    return ImageBatches(paths, list(range(len(paths))), PREPROCESS, 4, **options)
+@pytest.fixture
+def source(paths):
+    with DecodedByThreads(ImageFiles(paths, PREPROCESS)) as source:
+        yield source
 
 
-def symmetries(image: np.ndarray) -> list[np.ndarray]:
-    turned = [np.rot90(image, quarters) for quarters in range(4)]
-    return [*turned, *(one[:, ::-1] for one in turned)]
-
-
-def test_every_image_comes_once_with_its_label_as_float32_in_0_255(paths):
-    made = [batches(paths)[number] for number in range(3)]
-    assert len(batches(paths)) == 3
-    assert [len(pixels) for pixels, _ in made] == [4, 4, 2]
-    pixels, labels = (np.concatenate(parts) for parts in zip(*made, strict=True))
+def test_every_image_comes_once_with_its_label_as_uint8(source, paths):
+    batches = ImageBatches(source, list(range(10)), 4)
+    made = [batches[number] for number in range(3)]
+    assert len(batches) == 3
+    assert [len(batch.pixels) for batch in made] == [4, 4, 2]
+    pixels = np.concatenate([batch.pixels for batch in made])
+    labels = np.concatenate([batch.labels for batch in made])
     np.testing.assert_array_equal(pixels, load_batch(paths, PREPROCESS))
     np.testing.assert_array_equal(labels, np.arange(10)[:, None])
-    assert pixels.dtype == labels.dtype == np.float32
+    assert (pixels.dtype, labels.dtype) == (np.uint8, np.float32)
+    assert [batch.weights for batch in made] == [None] * 3
 
 
-def test_an_order_is_followed(paths):
+def test_weights_go_with_their_images():
+    weights = np.linspace(0.5, 2, 10, dtype=np.float32)
+    batches = ImageBatches(
+        Counting(), range(10), 4, order=np.array([7, 1, 1, 9, 0]), weights=weights
+    )
+    first, last = batches
+    np.testing.assert_array_equal(first.weights, weights[[7, 1, 1, 9]])
+    np.testing.assert_array_equal(last.weights, weights[[0]])
+    assert first.weights.dtype == np.float32
+    np.testing.assert_array_equal(first.pixels[:, 0, 0, 0], [70, 10, 10, 90])
+
+
+@pytest.mark.parametrize("weights", [None, np.ones(9, np.float32)])
+def test_labels_and_weights_have_to_fit_the_source(weights):
+    labels = range(9 if weights is None else 10)
+    with pytest.raises(ValueError, match=r"9 (labels|weights) for 10 images"):
+        ImageBatches(Counting(), labels, 4, weights=weights)
+
+
+@pytest.mark.parametrize("number", [-1, 3])
+def test_there_is_no_batch_beyond_the_last(number):
+    with pytest.raises(IndexError, match=r"not in 0\.\.2"):
+        ImageBatches(Counting(), range(10), 4)[number]
+
+
+def test_an_order_is_followed(source):
     order = shuffled(10, (3, 1))
-    made = batches(paths, order=order)
-    labels = np.concatenate([made[number][1] for number in range(3)])
-    np.testing.assert_array_equal(labels.ravel(), order)
+    made = ImageBatches(source, list(range(10)), 4, order=order)
+    for labels in ([made[number].labels for number in range(3)], [b.labels for b in made]):
+        np.testing.assert_array_equal(np.concatenate(labels).ravel(), order)
+
+
+def test_no_pixel_is_held():
+    batches = ImageBatches(Counting(), range(10), 4)
+    list(batches)
+    assert len(pickle.dumps(batches)) < batches[0].pixels[0].nbytes
+
+
+class TestReadingAhead:
+    def test_the_next_batches_are_begun_before_the_first_is_waited_for(self):
+        source = Counting()
+        with Ahead(ImageBatches(source, range(10), 2), depth=2) as ahead:
+            assert ahead.take(0).labels.ravel().tolist() == [0, 1]
+            assert source.begun == [[0, 1], [2, 3], [4, 5]]
+            assert source.waited == [[0, 1]]
+            ahead.take(1)
+            assert source.begun == [[0, 1], [2, 3], [4, 5], [6, 7]]
+            assert source.waited == [[0, 1], [2, 3]]
+
+    def test_a_pass_asks_for_every_batch_once(self):
+        source = Counting()
+        assert len(list(ImageBatches(source, range(10), 3))) == 4
+        assert source.begun == source.waited == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+        assert not source.cancelled
+
+    def test_leaving_drops_what_is_under_way(self):
+        source = Counting()
+        for _ in ImageBatches(source, range(10), 2):
+            break
+        assert sorted(source.cancelled) == [[2, 3], [4, 5], [6, 7], [8, 9]]
+
+    def test_a_jump_drops_what_is_out_of_sight(self):
+        source = Counting()
+        with Ahead(ImageBatches(source, range(10), 1), depth=1) as ahead:
+            ahead.take(0)
+            assert ahead.take(7).labels.ravel().tolist() == [7]
+            assert source.cancelled == [[1]]
+
+    def test_the_first_batches_can_be_taken_again_without_a_second_reading(self):
+        source = Counting()
+        with Ahead(ImageBatches(source, range(10), 2), depth=2, kept=2) as ahead:
+            for number in (0, 1, 0, 1, 2, 3, 4):
+                np.testing.assert_array_equal(
+                    ahead.take(number).labels.ravel(), [2 * number, 2 * number + 1]
+                )
+        assert source.begun == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+
+    def test_nothing_is_begun_after_the_end(self):
+        source = Counting()
+        ahead = Ahead(ImageBatches(source, range(10), 2))
+        ahead.close()
+        with pytest.raises(RuntimeError, match="after the end"):
+            ahead.take(0)
+        assert not source.begun
 
 
 def test_the_order_depends_on_seed_and_epoch_only():
@@ -55,28 +168,36 @@ def test_the_order_depends_on_seed_and_epoch_only():
         assert (one != other).any()
 
 
-def test_an_augmented_batch_does_not_depend_on_those_before_it(paths):
-    """Batches are decoded in parallel, and a resumed run starts in a new process."""
-    first = [batches(paths, augment="dihedral", seed=(1, 2))[number][0] for number in (0, 1, 2)]
-    again = batches(paths, augment="dihedral", seed=(1, 2))
-    for number in (2, 0, 1, 0):
-        np.testing.assert_array_equal(again[number][0], first[number])
+def batches_of(order, batch_size: int) -> list[list[int]]:
+    return [order[i : i + batch_size].tolist() for i in range(0, len(order), batch_size)]
 
 
-@pytest.mark.parametrize("seed", [(1, 3), (2, 2)])
-def test_another_epoch_or_seed_augments_otherwise(paths, seed):
-    first = batches(paths, augment="dihedral", seed=(1, 2))[0][0]
-    assert (batches(paths, augment="dihedral", seed=seed)[0][0] != first).any()
+class TestShard:
+    @pytest.mark.parametrize("processes", [1, 2, 3, 4])
+    @pytest.mark.parametrize("count", [0, 1, 11, 12, 24, 31, 35, 36, 100])
+    def test_the_slices_of_each_batch_make_up_the_global_one_in_its_order(self, count, processes):
+        order = shuffled(count, (0, 1))
+        parts = [
+            batches_of(shard(order, 12, process, processes), 12 // processes)
+            for process in range(processes)
+        ]
+        joined = [list(itertools.chain(*slices)) for slices in zip(*parts, strict=True)]
+        expected = batches_of(order, 12)
+        if expected:
+            expected[-1] = expected[-1][: len(expected[-1]) // processes * processes]
+        assert joined == [batch for batch in expected if batch]
+        for slices in zip(*parts, strict=True):
+            assert len({len(piece) for piece in slices}) == 1
 
+    def test_one_process_has_all(self):
+        order = shuffled(31, (0, 1))
+        np.testing.assert_array_equal(shard(order, 12, 0, 1), order)
 
-def test_augmentation_gives_each_of_the_eight_symmetries_and_nothing_else(paths):
-    plain = load_batch(paths[:4], PREPROCESS)
-    seen = set()
-    for epoch in range(40):
-        images, labels = batches(paths, augment="dihedral", seed=(0, epoch))[0]
-        np.testing.assert_array_equal(labels.ravel(), np.arange(4))
-        for image, original in zip(images, plain, strict=True):
-            matches = [n for n, one in enumerate(symmetries(original)) if (one == image).all()]
-            assert len(matches) == 1
-            seen.update(matches)
-    assert seen == set(range(8))
+    def test_a_batch_that_cannot_be_shared_equally_is_refused(self):
+        with pytest.raises(ValueError, match="batch of 10 cannot be shared among 3"):
+            shard(np.arange(20), 10, 0, 3)
+
+    @pytest.mark.parametrize("process", [-1, 2])
+    def test_there_are_only_so_many_processes(self, process):
+        with pytest.raises(ValueError, match=r"not in 0\.\.1"):
+            shard(np.arange(20), 10, process, 2)
