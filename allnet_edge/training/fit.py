@@ -107,7 +107,7 @@ class _Run:
                     pixels,
                     runtime=runtime,
                     progress=progress,
-                )  # fmt: skip
+                )
             )
             for part in ("train", "validation")
         )
