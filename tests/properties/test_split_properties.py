@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from allnet_edge.data.deal import PARTS
@@ -18,6 +18,7 @@ from allnet_edge.data.split import Split, make_split
 from allnet_edge.errors import SplitError
 
 SEEDS = st.integers(0, 2**32 - 1)
+UNTIMED = settings(deadline=None)  # a busy machine is no failure
 
 
 def sample(name: str, label: str, patient: str | None, order: int | None) -> Sample:
@@ -71,6 +72,7 @@ def every_sample_is_somewhere_once(split: Split, index: SampleIndex) -> bool:
     return sorted(names) == [one.id for one in index.samples]
 
 
+@UNTIMED
 @given(patient_indexes(), SEEDS, fractions())
 def test_by_patient(index: SampleIndex, seed: int, shares: tuple[float, float, float]) -> None:
     try:
@@ -90,6 +92,7 @@ def test_by_patient(index: SampleIndex, seed: int, shares: tuple[float, float, f
     assert make_split(index, "patient", seed, shares) == split
 
 
+@UNTIMED
 @given(sequence_indexes(), SEEDS, fractions(), st.integers(0, 60))
 def test_by_block(
     index: SampleIndex, seed: int, shares: tuple[float, float, float], embargo: int
@@ -130,6 +133,7 @@ def parts_are_apart(split: Split, index: SampleIndex) -> bool:
     return True
 
 
+@UNTIMED
 @given(patient_indexes(), SEEDS, st.integers(FEWEST, 9))
 def test_folds(index: SampleIndex, seed: int, folds: int) -> None:
     fewest = min(people_by_class(index)[label] for label in index.labels)
@@ -164,6 +168,7 @@ def scarcest(index: SampleIndex) -> str:
     return min(index.labels, key=lambda label: people[label])
 
 
+@UNTIMED
 @given(patient_indexes(), SEEDS)
 def test_as_published(index: SampleIndex, seed: int) -> None:
     few = [label for label, n in Counter(s.label for s in index.samples).items() if n < len(PARTS)]
@@ -178,6 +183,7 @@ def test_as_published(index: SampleIndex, seed: int) -> None:
     assert make_split(index, "paper", seed) == split
 
 
+@UNTIMED
 @given(sequence_indexes(), SEEDS, fractions())
 def test_at_random(index: SampleIndex, seed: int, shares: tuple[float, float, float]) -> None:
     split = make_split(index, "random", seed, shares)
@@ -193,6 +199,7 @@ def test_at_random(index: SampleIndex, seed: int, shares: tuple[float, float, fl
         assert all(abs(held[label] - share * n) <= 2 for label, n in of_class.items())
 
 
+@UNTIMED
 @given(patient_indexes(), SEEDS, st.data())
 def test_verify_sees_every_single_leak(index: SampleIndex, seed: int, data: st.DataObject) -> None:
     index = replace(index, near_copies=())
