@@ -42,7 +42,8 @@ class TrainSettings(Frozen):
         per_channel: Of ``dataset``: standardise each channel by itself.
         learning_rate: Of Adam (Kingma & Ba 2014, arXiv 1412.6980), before the schedule.
         layer_rates: The first entry whose expression matches decides; others have
-            ``learning_rate``.
+            ``learning_rate``. Like ``freeze`` for weights that came from elsewhere: random layers
+            with a small rate of their own would stay random.
         schedule: ``cosine`` falls to zero over all epochs, so that a run with it cannot be
             prolonged; ``step`` multiplies by ``decay`` every ``decay_every`` EPOCHS;
             ``exponential`` by ``decay`` per ``decay_every`` STEPS, smoothly.

@@ -21,7 +21,7 @@ def make_optimiser(
         RecipeError: ``layer_rates`` names layers that the network does not have.
     """
     rate = _schedule(settings, steps_per_epoch)
-    if not settings.layer_rates:
+    if not settings.layer_rates or settings.weights == "none":
         return keras.optimizers.Adam(rate)
     factors = _factors(network, settings.layer_rates, settings.learning_rate)
     return LayerwiseAdam(rate, factors)
