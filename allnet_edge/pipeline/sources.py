@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from allnet_edge.artifacts.files import sha256_file
-from allnet_edge.data.proof import Member
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.data.scan import load_index
 from allnet_edge.data.split import Split, load_split
-from allnet_edge.errors import DataError, IntegrityError, SplitError
+from allnet_edge.errors import DataError
+from allnet_edge.evaluation.seen import USED, own_split, refuse_seen
 from allnet_edge.measure.cells import Cells
 from allnet_edge.models.storage import float_model
 from allnet_edge.models.storage.float_model import FloatModel
@@ -50,13 +50,13 @@ class Sources:
             SplitError: The split leaks, does not fit the data, or its test part holds cells or
                 patients that the network was trained or chosen on.
         """
-        own = self._own_split()
+        own = own_split(self.run, self.model().split_sha256)
         index = load_index(self.data, progress=progress, cache=self.cache)
         split = own if self.split is None else load_split(self.split)
         split.verify(index)
         if self.split is not None:
-            self._refuse_seen(split, "test", own, ("train", "validation"))
-            self._refuse_seen(split, "validation", own, ("train",))
+            refuse_seen(split, "test", own, USED, where=self.split)
+            refuse_seen(split, "validation", own, ("train",), where=self.split)
         return index, split
 
     def identity(self, progress: Progress = silent) -> dict[str, str]:
@@ -72,35 +72,6 @@ class Sources:
         """
         float_model.require_unchanged(self.run)
         return {"run": sha256_file(self.run / float_model.DESCRIPTION)}
-
-    def _own_split(self) -> Split:
-        """The split that the network was trained on, proven by the hash in its description."""
-        path = self.run / "split.json"
-        own = load_split(path)
-        if own.sha256 != self.model().split_sha256:
-            raise IntegrityError(
-                "the run's split was changed after training: its hash differs from model.json",
-                where=path,
-                fix="restore the file, or train again",
-            )
-        return own
-
-    def _refuse_seen(self, split: Split, part: str, own: Split, used: tuple[str, ...]) -> None:
-        seen = [member for name in used for member in _members(own, name)]
-        files = {member.sha256 for member in seen}
-        patients = {member.patient for member in seen if member.patient is not None}
-        for member in _members(split, part):
-            if member.sha256 in files or (not split.leaking and member.patient in patients):
-                raise SplitError(
-                    f"the {part} part holds {member.id}, "
-                    "and the network was trained or chosen on that image or that patient",
-                    where=self.split_path,
-                    fix="use the split of the run (leave --split out), or train again",
-                )
-
-
-def _members(split: Split, part: str) -> tuple[Member, ...]:
-    return next((members for name, members in split.parts.items() if name == part), ())
 
 
 def cells_of(samples: tuple[Sample, ...], model: FloatModel) -> Cells:

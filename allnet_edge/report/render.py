@@ -31,7 +31,7 @@ def render_html(document: ReportDocument) -> str:
     """
     negative, positive = class_names(document)
     chosen = next((rung for rung in document.ladder if rung.chosen), None)
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         doc=document,
         figures=_figures(document),
         flips=flipped_groups(document),
@@ -55,7 +55,8 @@ def _speed(document: ReportDocument) -> BenchRow | None:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where every page's template comes from: all text is escaped, an unknown name is an error."""
     environment = Environment(
         loader=PackageLoader("allnet_edge.report"),
         autoescape=True,
