@@ -1,53 +1,127 @@
-"""What Keras is handed, and that nothing of it is kept."""
+"""What Keras is handed, and what it makes of it with either engine."""
 
+import json
+import os
 import pickle
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
 
-import keras
 import numpy as np
+import pytest
 
 from allnet_edge.data.batches import ImageBatches, shuffled
+from allnet_edge.data.decode_threads import DecodedByThreads
+from allnet_edge.data.pixels import ImageFiles
+from allnet_edge.errors import ImageError
 from allnet_edge.spec.network import Preprocess
 from allnet_edge.training.loader import KerasBatches
 
-
-def test_it_hands_the_batches_on_and_keeps_no_pixel(cells):
-    paths, truth = cells.paths("train"), cells.truth("train")
-    batches = ImageBatches(paths, truth, Preprocess(size=48), 8, order=shuffled(len(paths), (0, 1)))
-    loader = KerasBatches(batches)
-    assert len(loader) == len(batches) == -(-len(paths) // 8)
-    before = len(pickle.dumps(batches))
-    for number in range(len(loader)):
-        pixels, labels = loader[number]
-        expected_pixels, expected_labels = batches[number]
-        np.testing.assert_array_equal(pixels, expected_pixels)
-        np.testing.assert_array_equal(labels, expected_labels)
-    names = sum(len(str(path)) for path in paths)
-    assert len(pickle.dumps(batches)) == before < names + 200 * len(paths) + 1000
-    assert before < pixels[0].nbytes, "less than one image"
-    assert not [v for v in vars(loader).values() if isinstance(v, np.ndarray)]
+pytestmark = pytest.mark.xdist_group("training")
+SCRIPT = Path(__file__).with_name("feed_keras.py")
+PREPROCESS = Preprocess(size=48)
 
 
-def test_keras_sees_the_batches_in_their_order(cells):
-    """Two workers decode ahead; the order of what the network sees stays that of the seed."""
-    paths = cells.paths("train")
-    batches = ImageBatches(
-        paths, list(range(len(paths))), Preprocess(size=32), 4, order=shuffled(len(paths), (3, 2))
+@pytest.fixture
+def source(cells):
+    with DecodedByThreads(ImageFiles(cells.paths("train"), PREPROCESS)) as source:
+        yield source
+
+
+def test_it_hands_the_batches_on(source, cells):
+    batches = ImageBatches(source, cells.truth("train"), 8, order=shuffled(len(source), (0, 1)))
+    with KerasBatches(batches) as data:
+        assert len(data) == len(batches) == -(-len(source) // 8)
+        for number in range(len(data)):
+            pixels, labels = data[number]
+            np.testing.assert_array_equal(pixels, batches[number].pixels)
+            np.testing.assert_array_equal(labels, batches[number].labels)
+
+
+def test_weights_are_handed_on_where_there_are_any(source, cells):
+    weights = np.linspace(0.5, 2, len(source), dtype=np.float32)
+    with KerasBatches(ImageBatches(source, cells.truth("train"), 8, weights=weights)) as data:
+        np.testing.assert_array_equal(data[1][2], weights[8:16])
+
+
+def test_few_batches_are_held_at_once(source, cells):
+    with KerasBatches(ImageBatches(source, cells.truth("train"), 2), depth=3) as data:
+        for number in range(len(data)):
+            data[number]
+            assert len(data._ahead._pending) <= 3 + 1 + 2
+    assert not data._ahead._pending
+    assert len(pickle.dumps(data._batches._order)) < source.rows(np.array([0])).nbytes
+
+
+def in_the_pages_of_an_engine(data: KerasBatches) -> None:
+    try:
+        data[0]
+    except ImageError as error:
+        raise RuntimeError("pages of an engine") from error
+
+
+def interrupted_after_it(data: KerasBatches) -> None:
+    with suppress(ImageError):
+        data[0]
+    raise KeyboardInterrupt
+
+
+def test_what_the_source_raised_comes_out_and_nothing_else(cells, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"none")
+    with DecodedByThreads(ImageFiles([*cells.paths("train"), bad], PREPROCESS)) as source:
+        batches = ImageBatches(source, [0] * len(source), len(source))
+        with pytest.raises(ImageError) as caught, KerasBatches(batches) as data:
+            in_the_pages_of_an_engine(data)
+        assert caught.value.where == str(bad)
+        with pytest.raises(KeyboardInterrupt), KerasBatches(batches) as data:
+            interrupted_after_it(data)
+
+
+@pytest.fixture(scope="module", params=["tensorflow", "jax"])
+def fed(request, cells, tmp_path_factory):
+    """What `feed_keras` found with this engine."""
+    bad = tmp_path_factory.mktemp("bad") / "bad.png"
+    bad.write_bytes(b"none")
+    done = subprocess.run(
+        [sys.executable, SCRIPT, cells.root, bad],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"KERAS_BACKEND": request.param, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
-    seen: list[np.ndarray] = []
+    assert done.returncode == 0, done.stderr
+    assert "leaked" not in done.stderr
+    return json.loads(done.stdout) | {"bad": str(bad)}
 
-    class Spy(keras.Model):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = self.add_weight(name="weight", shape=())
 
-        def call(self, images):
-            return keras.ops.sum(images, axis=(1, 2, 3))[:, None] * self.weight
+class TestWithAnEngine:
+    def test_uint8_in_our_order_trains_as_float32_by_hand(self, fed):
+        differences = fed["differences"]
+        assert differences["moved"] > 1e-2
+        # The same operations; TensorFlow may fuse a step otherwise that casts first.
+        assert differences["plain"] < 1e-6
+        assert differences["weighted"] < 1e-6
+        assert differences["predict"] < 1e-6
 
-        def train_step(self, data):
-            seen.append(np.asarray(data[1]).ravel())
-            return {"loss": 0.0}
+    def test_bytes_travel_to_the_accelerator_and_are_cast_there(self, fed):
+        assert fed["types"] == ["uint8"]
 
-    model = Spy()
-    model.compile(optimizer="sgd", run_eagerly=True)
-    model.fit(KerasBatches(batches), epochs=1, shuffle=False, verbose=0)
-    np.testing.assert_array_equal(np.concatenate(seen), shuffled(len(paths), (3, 2)))
+    def test_no_thread_or_process_outlives_it(self, fed):
+        before, after = fed["left"]
+        assert before == after == ["MainThread"]
+
+    def test_a_bad_image_in_the_middle_is_named_without_the_pages_of_the_engine(self, fed):
+        assert fed["bad image"] == {"kind": "ImageError", "where": fed["bad"], "context": False}
+
+    def test_a_killed_worker_ends_the_fit(self, fed):
+        assert fed["killed"]["kind"] == "EnvironmentMismatch"
+        assert fed["killed"]["context"] is False
+
+    def test_so_does_ctrl_c(self, fed):
+        assert fed["interrupted"] == {"kind": "KeyboardInterrupt"}
+
+    def test_and_nothing_outlives_these_either(self, fed):
+        before, after = fed["left by failures"]
+        assert before == after
