@@ -41,7 +41,7 @@ class Rule:
         threshold = fit_threshold(cells.truth == 1, scores)
         return cls(
             threshold,
-            f"{cells.part} part: best balanced accuracy",
+            f"{cells.part} part, for the best balanced accuracy",
             len(cells.samples),
         )
 

@@ -9,10 +9,13 @@ the sum over the classes (0..2).
 
 import numpy as np
 
+from allnet_edge.measure.intervals import wilson
 from allnet_edge.measure.scored import Floats, Ints, Scored
 from allnet_edge.spec.base import Frozen
 
 BINS = 15
+
+_TAIL = 0.975  # of each side
 
 
 class ReliabilityBin(Frozen):
@@ -22,6 +25,8 @@ class ReliabilityBin(Frozen):
         n: Cells; at least 1.
         probability: Mean of what was said.
         share: Share of cells for which it was true.
+        share_lower: Wilson's two-sided 95 % interval of it, cells taken as independent.
+        share_upper: Likewise.
     """
 
     lower: float
@@ -29,6 +34,8 @@ class ReliabilityBin(Frozen):
     n: int
     probability: float
     share: float
+    share_lower: float
+    share_upper: float
 
 
 def reliability(scored: Scored, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
@@ -39,14 +46,21 @@ def reliability(scored: Scored, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
     said = np.bincount(which, probability, bins)
     held = np.bincount(which, true, bins)
     return tuple(
-        ReliabilityBin(
-            lower=float(at / bins),
-            upper=float((at + 1) / bins),
-            n=int(cells[at]),
-            probability=float(said[at] / cells[at]),
-            share=float(held[at] / cells[at]),
-        )
-        for at in np.flatnonzero(cells)
+        _bin(at, bins, n=int(cells[at]), said=float(said[at]), held=int(held[at]))
+        for at in np.flatnonzero(cells).tolist()
+    )
+
+
+def _bin(at: int, bins: int, *, n: int, said: float, held: int) -> ReliabilityBin:
+    low, high = wilson(held, n, _TAIL)
+    return ReliabilityBin(
+        lower=at / bins,
+        upper=(at + 1) / bins,
+        n=n,
+        probability=said / n,
+        share=held / n,
+        share_lower=low,
+        share_upper=high,
     )
 
 

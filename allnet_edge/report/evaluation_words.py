@@ -78,7 +78,7 @@ def title_of(name: str) -> str:
     for kind in ("macro", "weighted"):
         inner = name.removeprefix(f"{kind}_")
         if inner != name and name not in _TITLES:
-            return f"{kind.capitalize()} {_TITLES[inner]}"
+            return f"{kind.capitalize()} {_plain(_TITLES[inner])}"
     return _TITLES[name]
 
 
@@ -113,10 +113,8 @@ def interval(name: str, figure: Figure) -> str:
 def told(name: str, figures: Mapping[str, Figure]) -> str:
     """``balanced accuracy 93.1 % (90.2-95.3 %)``, for a sentence."""
     figure = figures[name]
-    title = title_of(name)
-    plain = title if title.split()[-1][:2].isupper() else title[0].lower() + title[1:]
     bounds = interval(name, figure)
-    return f"{plain} {value(name, figure)}" + (f" ({bounds})" if bounds else "")
+    return f"{_plain(title_of(name))} {value(name, figure)}" + (f" ({bounds})" if bounds else "")
 
 
 def main_figures(performance: Performance) -> tuple[str, ...]:
@@ -172,3 +170,8 @@ def _per_cent(name: str) -> bool:
     return plain in _PER_CENT or (
         name.startswith("weighted_") and name.removeprefix("weighted_") in _PER_CENT
     )
+
+
+def _plain(title: str) -> str:
+    """A title inside a sentence; an abbreviation keeps its capitals."""
+    return title if title[1:2].isupper() or title[1:2].isdigit() else title[0].lower() + title[1:]

@@ -72,23 +72,28 @@ def reliability(bins: Sequence[ReliabilityBin], key: str, across: str, up: str) 
         f"{wording.percent(one.probability)} said, {wording.percent(one.share)} true, n {one.n}"
         for one in bins
     )
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (_place(b.probability, b.share) for b in bins))
-    discs = []
-    for one in sorted(bins, key=lambda one: -one.n):
-        x, y = _place(one.probability, one.share)
-        hover = (
-            f"{one.n} cells in {one.lower:.2f}\N{EN DASH}{one.upper:.2f}: said "
-            f"{wording.percent(one.probability)}, true {wording.percent(one.share)}"
-        )
-        radius = max(2.5, _LARGEST * (one.n / most) ** 0.5)
-        discs.append(tag("circle", title(hover), cx=_LEFT + x, cy=_TOP + y, r=radius, class_="bin"))
+    drawn = [_bin(one, most) for one in sorted(bins, key=lambda one: -one.n)]
     inner = tag("svg", tag("line", x1=0, y1=_HIGH, x2=_WIDE, y2=0, class_="guide"),
-                tag("polyline", points=line, class_="series s1 thin"),
                 x=_LEFT, y=_TOP, width=_WIDE, height=_HIGH)  # fmt: skip
     return frame(
-        key, "Reliability", f"Bins of equal width. {told}", _axes(across, up), inner, *discs,
+        key, "Reliability", f"Bins of equal width. {told}", _axes(across, up), inner, *drawn,
         viewBox=f"0 0 {_SIDE} {_SIDE}", class_="plot",
     )  # fmt: skip
+
+
+def _bin(one: ReliabilityBin, most: int) -> str:
+    """A disc with the interval of its share."""
+    x, y = _place(one.probability, one.share)
+    ends = (_place(one.probability, share)[1] for share in (one.share_lower, one.share_upper))
+    low, high = (_TOP + end for end in ends)
+    hover = title(
+        f"{one.n} cells in {one.lower:.2f}\N{EN DASH}{one.upper:.2f}: said "
+        f"{wording.percent(one.probability)}, true {wording.percent(one.share)} "
+        f"({wording.percent(one.share_lower)} to {wording.percent(one.share_upper)})"
+    )
+    radius = max(2.5, _LARGEST * (one.n / most) ** 0.5)
+    line = tag("line", x1=_LEFT + x, x2=_LEFT + x, y1=low, y2=high, class_="spread")
+    return line + tag("circle", hover, cx=_LEFT + x, cy=_TOP + y, r=radius, class_="bin")
 
 
 def _lines(
