@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import tf_keras
+from in_memory_pixels import InMemory
 from zoo import tiny
 
-from allnet_edge.compress.prune import prune, report
+from allnet_edge.compress.prune import _Turned, prune, report
 from allnet_edge.errors import ConversionError
 from allnet_edge.models.storage.weights import arrays_of, assign
 from allnet_edge.spec.recipe import PruneSpec
@@ -159,3 +160,26 @@ def test_a_pattern_that_did_not_come_out_is_an_error(network, spec, images, monk
     monkeypatch.setattr(module, "share_of_valid_blocks", lambda _: 0.997)
     with pytest.raises(ConversionError, match=r"only 99.7% valid 2:4 blocks"):
         run(network, spec, images, kind="2:4", **STILL)
+
+
+def test_fine_tuning_sees_each_image_with_its_label_in_any_of_the_eight_symmetries():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (5, 6, 6, 3)).astype(np.uint8)
+    symmetries = [
+        np.stack([turned[:, ::step] for turned in (np.rot90(image, k) for k in range(4))])
+        for image in images
+        for step in (1, -1)
+    ]
+    symmetries = np.stack(symmetries).reshape(5, 8, 6, 6, 3)
+    seen = set()
+    for epoch in range(12):
+        turned = _Turned(InMemory(images), range(5), 2, (3, epoch))
+        drawn, labels = (np.concatenate(part) for part in zip(*turned, strict=True))
+        assert len(turned) == 3
+        assert sorted(labels.ravel()) == list(range(5))
+        assert drawn.dtype == np.float32
+        for image, label in zip(drawn, labels.ravel().astype(int), strict=True):
+            (which,) = np.flatnonzero((symmetries[label] == image).all(axis=(1, 2, 3)))
+            seen.add(which)
+        np.testing.assert_array_equal(np.concatenate([image for image, _ in turned]), drawn)
+    assert seen == set(range(8))

@@ -58,7 +58,7 @@ def test_a_run_its_resume_and_what_is_printed(train, tmp_path):
     [
         (["--learning-rate", "2"], 2, "learning_rate"),
         (["--augment", "mirror"], 2, "augment"),
-        (["--schedule", "step"], 2, "schedule"),
+        (["--schedule", "stepp"], 2, "schedule"),
         (["--epochs", "0"], 2, "epochs"),
         (["--model", "allnt"], 2, "did you mean allnet"),
         (["--positive", "blast"], 9, "name positive classes among: all, hem"),
