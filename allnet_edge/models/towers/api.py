@@ -15,6 +15,10 @@ class Tensor(Protocol):
         """Sides; the batch is None."""
         ...
 
+    def __getitem__(self, part: object) -> "Tensor":
+        """A part of it, as of an array."""
+        ...
+
 
 class Variable(Protocol):
     """A weight of a layer."""
