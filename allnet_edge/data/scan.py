@@ -163,9 +163,9 @@ def index_of(scanned: Scan) -> SampleIndex:
     kept, _ = resolve_copies(scanned.samples)
     merged, _ = merge_patients(scanned.samples, kept)
     if not merged:
-        first = f"; first: {scanned.unusable[0].path}: {scanned.unusable[0].why}"
+        first = "".join(f"; first: {one.path}: {one.why}" for one in scanned.unusable[:1])
         raise DataError(
-            f"none of {scanned.images:,} files is usable{first if scanned.unusable else ''}",
+            f"none of {scanned.images:,} files is usable{first}",
             where=scanned.root,
             fix="run `allnet-edge data check` for the reason of each file",
         )

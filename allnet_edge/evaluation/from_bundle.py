@@ -171,14 +171,11 @@ def _knowledge(bundle: Bundle, judged: Cells, split_path: Path | None) -> Knowle
     """
     leaking, unknown = _leaking(bundle, judged)
     calibrated = _calibration_files(bundle)
+    proven = ["every file of the bundle is as it was made (SHA-256)"]
     if calibrated and judged.part in (ALL, "test"):
         refuse_files(judged.samples, judged.index, calibrated, what="calibration", leaking=leaking)
-    proven = ["every file of the bundle is as it was made (SHA-256)"]
-    if calibrated:
-        proven.append(
-            f"none of the {len(calibrated):,} calibration images, nor a known patient of theirs, "
-            "is judged on"
-        )
+        whose = "" if leaking else ", nor a known patient of theirs,"
+        proven.append(f"none of the {len(calibrated):,} calibration images{whose} is judged on")
     if judged.split is not None and split_path is not None and _is_own(bundle, split_path):
         proven.append("the split is the one that the network was trained on")
         known = against(judged.split, judged, threshold_here=judged.part == "validation")
