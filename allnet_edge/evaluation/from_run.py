@@ -21,6 +21,7 @@ from allnet_edge.evaluation.rule import Rule
 from allnet_edge.evaluation.scoring import score
 from allnet_edge.evaluation.seen import USED, own_split, refuse_seen
 from allnet_edge.measure.performance import performance
+from allnet_edge.measure.scored import Floats
 from allnet_edge.models.storage import float_model
 from allnet_edge.models.storage.float_model import FloatModel
 from allnet_edge.progress import Progress, silent
@@ -61,23 +62,21 @@ def evaluate_run(
     if told.split is not None:
         _refuse_other(split, part, own, told.split)
     labels = LabelMap(model.spec.classes, model.label_index)
-    require_classes(split, labels, dict.fromkeys(("validation", part)))
+    two = len(labels.classes) == 2
+    require_classes(split, labels, dict.fromkeys(("validation", part) if two else (part,)))
     judged, train, validation = (
         Cells.of(name, index, split, labels) for name in (part, "train", "validation")
     )
     turns = told.turns or _turns(model)
     with open_run(run) as network:
-        fitted = score(
-            network, validation.samples, index, turns=turns, what="validation cells",
-            progress=progress,
-        )  # fmt: skip
-        scores = fitted
-        if part != "validation":
-            scores = score(
-                network, judged.samples, index, turns=turns, what=f"{part} cells",
-                progress=progress,
-            )  # fmt: skip
-    rule = Rule.fitted(validation, fitted)
+
+        def scores_of(cells: Cells) -> Floats:
+            what = f"{cells.part} cells"
+            return score(network, cells.samples, index, turns=turns, what=what, progress=progress)
+
+        fitted = scores_of(validation) if two else None
+        scores = fitted if fitted is not None and part == "validation" else scores_of(judged)
+    rule = Rule.argmax() if fitted is None else Rule.fitted(validation, fitted)
     scored = rule.decide(judged, scores)
     found = performance(
         scored, model.spec.classes, prevalence=told.prevalence, resamples=told.resamples,
@@ -100,13 +99,13 @@ def evaluate_run(
             },
         ),
         judged,
-        knowledge=against(own, judged, threshold_here=scored.binary and part == "validation"),
+        knowledge=against(own, judged, threshold_here=two and part == "validation"),
         scored=scored,
         rule=rule,
         found=found,
         probes=probe(train, validation, judged, found, progress=progress),
         options=told,
-        at_half=scores if scored.binary else None,
+        at_half=scores if two else None,
         versions=network.versions,
     )
 

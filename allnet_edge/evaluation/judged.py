@@ -86,7 +86,7 @@ def conclude(
     facts = facts_of(cells, knowledge)
     results = tuple(one.result for one in probes)
     document = EvaluationDocument(
-        title=f"{network.network}: {facts.part} part of {facts.layout}",
+        title=f"{network.network}: {_which(facts)} of {facts.layout}",
         created=datetime.now(timezone.utc).replace(microsecond=0),
         headline=headline(network, facts, found),
         phantom=facts.layout == "phantom",
@@ -102,6 +102,7 @@ def conclude(
         warnings=(
             *warnings(facts),
             *notes,
+            *([f"the network has {rule.note}"] if rule.note.startswith("collapsed") else ()),
             *(probe_sentence(one, found) for one in results if one.within),
         ),
         versions=all_versions(versions),
@@ -114,6 +115,10 @@ def conclude(
         scored=scored,
         probes={one.result.name: one.scored for one in probes if one.scored is not None},
     )
+
+
+def _which(cells: EvaluatedCells) -> str:
+    return "every image" if cells.protocol is None else f"{cells.part} part"
 
 
 def facts_of(cells: Cells, knowledge: Knowledge) -> EvaluatedCells:

@@ -63,7 +63,7 @@ def turned(image: Image.Image, preprocess: Preprocess, turns: int) -> Turned:
 
 
 def each(
-    make: Callable[[Sample], _Made], samples: Sequence[Sample], ahead: int = 64
+    make: Callable[[Sample], _Made], samples: Sequence[Sample], ahead: int = 32
 ) -> Iterator[_Made]:
     """What ``make`` gives for each sample, in order, made in threads a little ahead of its use."""
     remaining = iter(samples)

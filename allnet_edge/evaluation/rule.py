@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from allnet_edge.evaluation.cells import Cells
 from allnet_edge.measure.scored import Floats, Scored
 from allnet_edge.measure.thresholds import fit_threshold
@@ -33,11 +35,14 @@ class Rule:
     def fitted(cls, cells: Cells, scores: Floats) -> "Rule":
         """The threshold of best balanced accuracy on validation cells; argmax for several classes.
 
-        Raises:
-            DataError: The scores are all the same, or not finite.
+        A network that gives every cell the same score has collapsed. That is a result, too: it is
+        judged at 0.5.
         """
         if len(cells.labels.classes) > 2:
             return cls.argmax()
+        if np.ptp(scores) == 0:
+            note = f"collapsed: every {cells.part} cell has the score {scores[0]:.4g}"
+            return cls(0.5, "nothing: no threshold can be fitted", None, note)
         threshold = fit_threshold(cells.truth == 1, scores)
         return cls(
             threshold,

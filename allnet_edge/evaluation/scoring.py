@@ -48,7 +48,8 @@ def score(
 
     found: list[Floats] = []
     waiting: list[Turned] = []
-    for done, pictures in enumerate(each(prepare, samples), start=1):
+    made = each(prepare, samples, ahead=max(4, 2 * BATCH // turns))
+    for done, pictures in enumerate(made, start=1):
         waiting.append(pictures)
         if done == len(samples) or (len(waiting) + 1) * turns > BATCH:
             found.append(_outputs(network, np.concatenate(waiting)))

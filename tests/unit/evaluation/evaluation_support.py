@@ -33,9 +33,20 @@ class Ground:
 
 
 def make_run(
-    folder: Path, split: Split, labels: LabelMap, *, seed: int = 0, turns: int | None = None
+    folder: Path,
+    split: Split,
+    labels: LabelMap,
+    *,
+    seed: int = 0,
+    turns: int | None = None,
+    collapsed: bool = False,
 ) -> Path:
-    """A RUN folder as ``train`` leaves it, without the training."""
+    """A RUN folder as ``train`` leaves it, without the training.
+
+    Args:
+        turns: Its recipe's test-time augmentation.
+        collapsed: It says the same of every cell.
+    """
     choose_backend()
     import keras
 
@@ -47,6 +58,10 @@ def make_run(
         width=0.125,
     )
     network = models.build(keras, spec)
+    if collapsed:
+        last = [layer for layer in network.layers if layer.weights][-1]
+        for weights in last.weights:
+            weights.assign(np.zeros(weights.shape))
     folder.mkdir(parents=True)
     write_bytes(folder / "split.json", split.model_dump_json(indent=1).encode())
     float_model.save(

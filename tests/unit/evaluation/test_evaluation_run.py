@@ -113,6 +113,21 @@ class TestOwnSplit:
         assert np.abs(found.scored.scores - plain.scored.scores).max() > 1e-4
 
 
+class TestCollapsed:
+    def test_a_network_that_says_the_same_of_every_cell_is_judged_and_named(self, ground, tmp_path):
+        """As the Inception baseline of the ALLNet paper: a result, no error."""
+        run = make_run(tmp_path / "run", ground.split, ground.labels, collapsed=True)
+        document = evaluate_run(run, ground.data, QUICK).document
+        assert document.operating_point.threshold == 0.5
+        assert "no threshold can be fitted" in document.operating_point.fitted_on
+        assert any("collapsed" in warning for warning in document.warnings)
+        figures = document.performance.figures
+        assert figures["roc_auc"].value == 0.5
+        assert figures["sensitivity"].value == 1
+        assert figures["specificity"].value == 0
+        assert figures["npv"].value is None
+
+
 class TestAnotherSplit:
     def saved(self, split: Split, folder) -> object:
         path = folder / "other.json"
