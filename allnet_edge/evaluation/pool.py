@@ -187,11 +187,7 @@ def _cells(documents: Sequence[EvaluationDocument], scored: Scored) -> Evaluated
             "leaking": any(one.leaking for one in cells),
             "why": "; ".join(dict.fromkeys(one.why for one in cells)),
             "exposure": min((one.exposure for one in cells), key=_WORST.index),
-            "proven": (
-                "no image was judged twice, and none by a network of whose training it was a part",
-            )
-            if all(one.proven for one in cells)
-            else (),
+            "proven": _proven(cells),
             "not_proven": tuple(dict.fromkeys(w for one in cells for w in one.not_proven)),
             "n": len(scored),
             "patients": None if scored.patients is None else len(set(scored.patients)),
@@ -199,6 +195,16 @@ def _cells(documents: Sequence[EvaluationDocument], scored: Scored) -> Evaluated
             "parts": {f"fold {at}": one.n for at, one in enumerate(cells, start=1)},
         }
     )
+
+
+def _proven(cells: Sequence[EvaluatedCells]) -> tuple[str, ...]:
+    """What holds of the whole because it was proven of each."""
+    found = ["no image was judged twice"]
+    if all(one.exposure != "not-proven" for one in cells):
+        found.append("no image was judged by a network that was trained or chosen on it")
+    if all(one.exposure == "unseen" for one in cells):
+        found.append("no patient was judged by a network that was trained or chosen on him or her")
+    return tuple(found)
 
 
 def _probe(

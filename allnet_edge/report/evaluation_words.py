@@ -152,7 +152,8 @@ def probe_sentence(probe: ProbeResult, performance: Performance) -> str:
     if not probe.within:
         return f"Probe, {name}: {reached}; below the network's interval in both."
     where = " and ".join(
-        f"{title_of(one)} ({interval(one, performance.figures[one])})" for one in probe.within
+        f"{_plain(title_of(one))} ({interval(one, performance.figures[one])})"
+        for one in probe.within
     )
     return (
         f"Probe, {name}: {reached}. This lies within the network's interval, or above it, in "

@@ -65,6 +65,8 @@ def test_it_says_that_areas_mix_scales_and_lists_each_run(folds, pooled):
         assert fold.threshold == one.document.operating_point.threshold
     assert document.operating_point.threshold is None
     assert document.network.kind == "pooled"
+    assert document.cells.exposure == "unseen"
+    assert len(document.cells.proven) == 3
 
 
 def test_probes_are_pooled_too(folds, pooled):
@@ -122,4 +124,6 @@ def test_one_leaking_fold_makes_the_whole_leak(ground, folds, tmp_path):
     run = make_run(tmp_path / "run", split, ground.labels)
     leaking = evaluate_run(run, ground.data, QUICK)
     apart = [one for one in folds if not set(one.sha256s) & set(leaking.sha256s)]
-    assert pool([leaking, *apart], "one").document.cells.leaking
+    whole = pool([leaking, *apart], "one").document.cells
+    assert whole.leaking
+    assert len(whole.proven) == 2
