@@ -30,7 +30,7 @@ def render_evaluation(document: EvaluationDocument) -> str:
     return environment().get_template("evaluation.html.j2").render(
         doc=document,
         words=evaluation_words,
-        stamp=evaluation_words.stamp(document.cells),
+        stamp=evaluation_words.stamp(document.cells, document.probes),
         figures=_figures(document, measured),
         probes=measured,
         methods={method: number for number, method in enumerate(methods, start=1)},

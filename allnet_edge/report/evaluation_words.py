@@ -65,11 +65,17 @@ _STAMPS: dict[Exposure, Stamp] = {
 }
 
 
-def stamp(cells: EvaluatedCells) -> Stamp:
-    """Of the cells; a seen part of a leaking split says both."""
+def stamp(cells: EvaluatedCells, probes: Sequence[ProbeResult]) -> Stamp:
+    """Of an evaluation.
+
+    A seen part of a leaking split says both. Clean cells on which a shortcut does as well are no
+    success, and not stamped as one.
+    """
     found = _STAMPS[cells.exposure]
     if cells.leaking and cells.exposure != "leaking":
         return Stamp("fail", f"{found.text}; LEAKING split")
+    if found.tone == "pass" and any(probe.within for probe in probes):
+        return Stamp("inconclusive", f"{found.text}, but no better than a shortcut")
     return found
 
 

@@ -13,7 +13,7 @@ from allnet_edge.report.evaluation_document import EvaluationDocument
 
 def summary(document: EvaluationDocument, written: Path | None) -> RenderableType:
     """The figures with n, split and intervals, the probes, and where the files lie."""
-    lines = [words.stamp(document.cells).text, document.headline]
+    lines = [words.stamp(document.cells, document.probes).text, document.headline]
     lines += [
         words.probe_sentence(probe, document.performance)
         for probe in document.probes

@@ -114,6 +114,7 @@ def test_phantoms_are_named_at_every_figure():
 def test_a_probe_within_the_interval_is_called_so():
     text = said(document(2, probes=(probe(2, within=("roc_auc",)), background())))
     assert "? not below the network" in text
+    assert "? Unseen patients, but no better than a shortcut" in text
     assert "the network is not shown to see more than this shortcut" in text
     assert "not applicable: 100% of the training images are cells on black" in text
     assert "✔ below the network" in said(document(2))
