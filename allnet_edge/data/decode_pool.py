@@ -1,29 +1,29 @@
-"""Images decoded by worker processes, their pixels handed over in shared memory.
+"""Images decoded by worker processes, straight into the memory of the batch.
 
 The workers are started afresh, never forked: TensorFlow and JAX run threads in the parent. They
 take their work from one socket that all share, so that none waits while another is behind. A
-thread of the parent copies finished rows into their batch; its arrays belong to the caller, since
-an engine may go on reading them for as long as it likes.
+thread of the parent hears what is done.
 """
 
 import json
 import threading
 from collections import deque
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from allnet_edge.data.decode_worker import DONE, MOST_WORKERS
-from allnet_edge.data.decoders import Decoders
+from allnet_edge.data.decode_worker import DONE, Chunk
+from allnet_edge.data.decoders import FEWER, Decoders
 from allnet_edge.data.pixels import ImageFiles, Indices, Pixels, PixelSource, as_indices
-from allnet_edge.errors import AllnetEdgeError, error_from_json
+from allnet_edge.data.shared_pixels import MOST_WORKERS, SharedPixels
+from allnet_edge.errors import AllnetEdgeError, EnvironmentMismatch, error_from_json
 
-_SLOTS_A_WORKER = 16
-_LARGEST_CHUNK = 4
+_LARGEST_CHUNK = 8
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(slots=True)
 class _Request:
     """Rows that were asked for: one batch."""
 
@@ -44,15 +44,6 @@ class _Request:
             self.future.set_result(self.batch)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One of them."""
-
-    request: _Request
-    position: int
-    index: int
-
-
 class DecodedByProcesses(PixelSource):
     """Worker processes for as long as the source is open.
 
@@ -67,15 +58,23 @@ class DecodedByProcesses(PixelSource):
         if not 1 <= workers <= MOST_WORKERS:
             raise ValueError(f"{workers} workers are not in 1..{MOST_WORKERS}")
         self._files = files
-        slots = workers * _SLOTS_A_WORKER
         self._lock = threading.Lock()
-        self._free = list(range(slots))
-        self._taken: dict[int, _Row] = {}
-        self._waiting: deque[list[_Row]] = deque()
-        self._requests: set[_Request] = set()
+        self._waiting: deque[Chunk] = deque()
+        self._requests: dict[int, _Request] = {}
+        self._asked = 0
         self._failure: AllnetEdgeError | None = None
         self._closed = False
-        self._decoders = Decoders(files, workers, slots)
+        with ExitStack() as undo:
+            try:
+                self._memory = SharedPixels(len(files.paths))
+                undo.callback(self._memory.close)
+                self._decoders = Decoders(files, workers, self._memory)
+            except OSError as error:
+                raise EnvironmentMismatch(
+                    f"cannot start {workers} processes that decode images: {error.strerror}",
+                    fix=FEWER,
+                ) from error
+            undo.pop_all()
         self._reader = threading.Thread(target=self._read, name="decoded pixels", daemon=True)
         self._reader.start()
 
@@ -91,95 +90,91 @@ class DecodedByProcesses(PixelSource):
     def begin(self, indices: Indices) -> "Future[Pixels]":
         """See `PixelSource.begin`."""
         wanted = as_indices(indices, len(self)).tolist()
-        batch = np.empty((len(wanted), self.size, self.size, 3), np.uint8)
-        request = _Request(batch, len(wanted))
-        rows = [_Row(request, position, index) for position, index in enumerate(wanted)]
-        if not rows:
-            request.future.set_result(batch)
-            return request.future
-        chunk = min(_LARGEST_CHUNK, max(1, len(rows) // (2 * len(self._decoders))))
         with self._lock:
             if self._failure is not None:
                 raise self._failure
             if self._closed:
                 raise RuntimeError("the source is closed")
-            self._requests.add(request)
-            self._waiting += [rows[i : i + chunk] for i in range(0, len(rows), chunk)]
+            start, batch = self._memory.batch(len(wanted), self.size)
+            request = _Request(batch, len(wanted))
+            if not wanted:
+                request.settle()
+                return request.future
+            self._asked += 1
+            self._requests[self._asked] = request
+            # Large ones cost fewer messages, small ones keep many workers busy.
+            rows = min(_LARGEST_CHUNK, max(1, 2 * len(wanted) // len(self._decoders)))
+            for at in range(0, len(wanted), rows):
+                place = start + at * batch[0].nbytes
+                self._waiting.append(Chunk(self._asked, at, place, wanted[at : at + rows]))
             self._hand_out()
         return request.future
 
     def close(self) -> None:
         """See `PixelSource.close`."""
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
             self._waiting.clear()
         self._decoders.kill()
         self._reader.join()
-        for request in self._requests:
-            request.future.cancel()
         self._decoders.close()
+        for request in self._requests.values():
+            request.future.cancel()
+        self._requests.clear()
+        self._memory.close()
+        del self._decoders, self._memory  # the memory goes with the last batch that is a view of it
 
     def _hand_out(self) -> None:
-        """Send what there are slots for; the lock is held."""
+        """Send as much as is taken; the lock is held."""
         while self._waiting:
-            rows = self._waiting[0]
-            if rows[0].request.future.cancelled():
-                self._requests.discard(rows[0].request)
-                self._waiting.popleft()
-                continue
-            if len(rows) > len(self._free):
-                return
-            slots = [self._free.pop() for _ in rows]
-            self._taken.update(zip(slots, rows, strict=True))  # the reply may come at once
-            words = [(slot, row.index) for slot, row in zip(slots, rows, strict=True)]
-            if not self._decoders.send(np.array(words, np.int64).tobytes()):
-                self._free += slots
-                for slot in slots:
-                    del self._taken[slot]
+            chunk = self._waiting[0]
+            if self._requests[chunk.request].future.cancelled():
+                self._count(chunk.request, len(chunk.images))
+            elif not self._decoders.send(chunk.to_bytes()):
                 return
             self._waiting.popleft()
+
+    def _count(self, number: int, rows: int) -> _Request | None:
+        """Rows that no worker will write any more; the request where none is left."""
+        request = self._requests[number]
+        request.missing -= rows
+        return None if request.missing else self._requests.pop(number)
 
     def _read(self) -> None:
         """What the reading thread does: until a worker ends, by ``close`` or by accident."""
         try:
             while (reply := self._decoders.receive()) is not None:
                 if reply[:1] == DONE:
-                    self._arrived(np.frombuffer(reply, np.int64, offset=1).tolist())
+                    self._arrived(*np.frombuffer(reply, np.int64, offset=1).tolist())
                 else:
-                    self._refused(json.loads(reply[1:]))
+                    self._refused(reply[1:])
             failure = None if self._closed else self._decoders.ending()
         except Exception as error:  # noqa: BLE001  # else those who wait would wait for ever
             failure = AllnetEdgeError(f"reading decoded pixels failed: {error!r}")
         if failure is not None:
             self._fail(failure)
 
-    def _arrived(self, slots: list[int]) -> None:
-        rows = [self._taken[slot] for slot in slots]
-        for slot, row in zip(slots, rows, strict=True):
-            if not row.request.future.cancelled():
-                row.request.batch[row.position] = self._decoders.shared.rows[slot]
+    def _arrived(self, number: int, rows: int) -> None:
         with self._lock:
-            for slot, row in zip(slots, rows, strict=True):
-                del self._taken[slot]
-                self._free.append(slot)
-                row.request.missing -= 1
+            whole = self._count(number, rows)
             self._hand_out()
-            whole = {row.request for row in rows if not row.request.missing}
-            self._requests -= whole
-        for request in whole:
-            request.settle()
+        if whole is not None:
+            whole.settle()
 
-    def _refused(self, told: dict[str, str | None]) -> None:
-        row = self._taken[int(told["slot"] or 0)]
+    def _refused(self, reply: bytes) -> None:
+        told = json.loads(reply)
         error = error_from_json(told)
-        where = self._files.paths[row.index]  # as the caller called it
-        row.request.failed[row.position] = type(error)(error.what, where=where, fix=error.fix)
+        where = self._files.paths[told["image"]]  # as the caller called it
+        failed = self._requests[told["request"]].failed
+        failed[told["position"]] = type(error)(error.what, where=where, fix=error.fix)
 
     def _fail(self, failure: AllnetEdgeError) -> None:
         with self._lock:
             self._failure = failure
             self._waiting.clear()
-            requests, self._requests = self._requests, set()
+            requests, self._requests = self._requests, {}
         self._decoders.kill()
-        for request in requests:
+        for request in requests.values():
             request.settle(failure)

@@ -46,7 +46,7 @@ class DecodedByThreads(PixelSource):
         )
 
     def _decode(self, batch: Pixels, row: int, index: int) -> None:
-        batch[row] = self._files.load(index, compare=not self._compared[index])
+        self._files.load(index, compare=not self._compared[index], out=batch[row])
         self._compared[index] = True
 
     def close(self) -> None:

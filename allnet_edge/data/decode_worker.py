@@ -6,92 +6,79 @@ the parent is gone, however it ended, both sockets say so and the worker ends.
 """
 
 import contextlib
+import gc
 import json
 import mmap
 import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from allnet_edge.data.pixels import ImageFiles, Pixels
+from allnet_edge.data.pixels import ImageFiles
+from allnet_edge.data.shared_pixels import IDLE, Mapped
 from allnet_edge.errors import AllnetEdgeError, EnvironmentMismatch, error_to_json, first_line
 from allnet_edge.spec.network import Preprocess
 
 DONE, FAILED = b"+", b"!"
-"""First byte of a reply: rows that are done (int64 slots), or one that failed (JSON)."""
+"""First byte of a reply: the number of a request and how many of its rows are done (int64 [2]), or
+one that failed (JSON)."""
 
 LARGEST_MESSAGE = 1 << 16
-MOST_WORKERS = 512
-IDLE = -1
 
-_IN_HAND_BYTES = 8 * MOST_WORKERS
 _LOOKS_FOR_ITS_PARENT_SECONDS = 1.0
 
 
-def pack(files: ImageFiles, slots: int) -> bytes:
-    """What a worker is told at its start; names that are no UTF-8 survive as surrogate escapes.
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows of a request, that follow each other in its batch.
 
-    Args:
-        slots: Rows of the shared memory.
+    Attributes:
+        request: Its number.
+        position: Of the first row in the batch.
+        start: Where that row begins in the shared pixels, bytes.
+        images: Which files.
     """
+
+    request: int
+    position: int
+    start: int
+    images: list[int]
+
+    def to_bytes(self) -> bytes:
+        """As it travels to a worker."""
+        words = [self.request, self.position, self.start, *self.images]
+        return np.array(words, np.int64).tobytes()
+
+    @classmethod
+    def from_bytes(cls, message: bytes) -> "Chunk":
+        """The same in the worker."""
+        request, position, start, *images = np.frombuffer(message, np.int64).tolist()
+        return cls(request, position, start, images)
+
+
+def pack(files: ImageFiles) -> bytes:
+    """What a worker is told at its start; names that are no UTF-8 survive as surrogate escapes."""
     told = {
         "paths": [os.path.abspath(path) for path in files.paths],  # noqa: PTH100 - keeps links
         "preprocess": files.preprocess.model_dump(mode="json"),
         "sha256": None if files.sha256 is None else list(files.sha256),
-        "slots": slots,
     }
     return json.dumps(told).encode()
 
 
-def unpack(told: bytes) -> tuple[ImageFiles, int]:
-    """The same in the worker: files and slots."""
+def unpack(told: bytes) -> ImageFiles:
+    """The same in the worker."""
     fields = json.loads(told)
-    files = ImageFiles(
+    return ImageFiles(
         [Path(path) for path in fields["paths"]],
         Preprocess.model_validate(fields["preprocess"]),
         fields["sha256"],
     )
-    return files, int(fields["slots"])
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """The memory that all processes see.
-
-    Attributes:
-        in_hand: int64 [workers], the image that each is decoding, or IDLE.
-        compared: bool [images], whose hash has been compared.
-        rows: uint8 [slots, size, size, 3].
-    """
-
-    in_hand: npt.NDArray[np.int64]
-    compared: npt.NDArray[np.bool_]
-    rows: Pixels
-
-    @staticmethod
-    def nbytes(images: int, slots: int, size: int) -> int:
-        """How much memory it takes."""
-        return _IN_HAND_BYTES + _whole_pages(images) + slots * size * size * 3
-
-    @classmethod
-    def view(cls, memory: "mmap.mmap | bytearray", images: int, slots: int, size: int) -> "Shared":
-        """The parts of a piece of memory of that many bytes."""
-        at = _IN_HAND_BYTES + _whole_pages(images)
-        rows = np.frombuffer(memory, np.uint8, slots * size * size * 3, at)
-        return cls(
-            np.frombuffer(memory, np.int64, MOST_WORKERS),
-            np.frombuffer(memory, np.bool_, images, _IN_HAND_BYTES),
-            rows.reshape(-1, size, size, 3),
-        )
-
-
-def _whole_pages(nbytes: int) -> int:
-    return -(-nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 def main() -> None:
@@ -99,22 +86,32 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     work_fd, reply_fd, memory_fd, request_fd, number, parent = (int(word) for word in sys.argv[1:])
     # Mapped, since the workers share the position of the file as well.
-    files, slots = unpack(mmap.mmap(request_fd, 0, access=mmap.ACCESS_READ)[:])
-    memory = mmap.mmap(memory_fd, 0)
-    shared = Shared.view(memory, len(files.paths), slots, files.preprocess.size)
+    files = unpack(mmap.mmap(request_fd, 0, access=mmap.ACCESS_READ)[:])
+    memory = Mapped.of(mmap.mmap(memory_fd, 0), len(files.paths))
+    gc.freeze()  # what stays need not be looked through again after every few images
     with socket.socket(fileno=work_fd) as work, socket.socket(fileno=reply_fd) as reply:
         work.settimeout(_LOOKS_FOR_ITS_PARENT_SECONDS)
         while message := _next(work, parent):
-            wanted = np.frombuffer(message, np.int64).reshape(-1, 2)
-            for slot, index in wanted.tolist():
-                shared.in_hand[number] = index
-                try:
-                    shared.rows[slot] = files.load(index, compare=not shared.compared[index])
-                    shared.compared[index] = True
-                except Exception as error:  # noqa: BLE001  # the parent is told of every one
-                    reply.send(FAILED + _told(error, slot))
-            shared.in_hand[number] = IDLE
-            reply.send(DONE + wanted[:, 0].tobytes())
+            chunk = Chunk.from_bytes(message)
+            for failure in _decode(chunk, files, memory, number):
+                reply.send(FAILED + failure)
+            reply.send(DONE + np.array([chunk.request, len(chunk.images)], np.int64).tobytes())
+
+
+def _decode(chunk: Chunk, files: ImageFiles, memory: Mapped, number: int) -> Iterator[bytes]:
+    """Decode rows to where they belong; yields what to tell of those that failed."""
+    size = files.preprocess.size
+    part = memory.pixels[chunk.start : chunk.start + len(chunk.images) * size * size * 3]
+    rows = part.reshape(-1, size, size, 3)
+    for n, image in enumerate(chunk.images):
+        memory.in_hand[number] = image
+        try:
+            files.load(image, compare=not memory.compared[image], out=rows[n])
+            memory.compared[image] = True
+        except Exception as error:  # noqa: BLE001  # the parent is told of every one
+            where = {"request": chunk.request, "position": chunk.position + n, "image": image}
+            yield json.dumps({**error_to_json(_known(error)), **where}).encode()
+    memory.in_hand[number] = IDLE
 
 
 def _next(work: socket.socket, parent: int) -> bytes:
@@ -125,15 +122,16 @@ def _next(work: socket.socket, parent: int) -> bytes:
     return b""
 
 
-def _told(error: Exception, slot: int) -> bytes:
+def _known(error: Exception) -> AllnetEdgeError:
+    """The error of our tree that says what happened."""
+    if isinstance(error, AllnetEdgeError):
+        return error
     if isinstance(error, MemoryError):
-        error = EnvironmentMismatch(
+        return EnvironmentMismatch(
             "a process that decodes images ran out of memory",
             fix="use fewer --workers, or close other programs",
         )
-    if not isinstance(error, AllnetEdgeError):
-        error = AllnetEdgeError(f"decoding failed: {type(error).__name__}: {first_line(error)}")
-    return json.dumps({"slot": slot, **error_to_json(error)}).encode()
+    return AllnetEdgeError(f"decoding failed: {type(error).__name__}: {first_line(error)}")
 
 
 if __name__ == "__main__":

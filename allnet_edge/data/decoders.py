@@ -1,10 +1,5 @@
-"""The processes behind `decode_pool`: starting them, talking to them, telling how one ended.
+"""The processes behind `decode_pool`: starting them, talking to them, telling how one ended."""
 
-Nothing here has a name in the file system: the shared memory is a memfd, which no limit of
-/dev/shm touches and which is gone with the last process that holds it, however that ended.
-"""
-
-import mmap
 import os
 import select
 import signal
@@ -14,35 +9,35 @@ import sys
 from collections import deque
 from contextlib import ExitStack
 
-from allnet_edge.data.decode_worker import (
-    IDLE,
-    LARGEST_MESSAGE,
-    Shared,
-    pack,
-)
+from allnet_edge.data.decode_worker import LARGEST_MESSAGE, pack
 from allnet_edge.data.pixels import ImageFiles
+from allnet_edge.data.shared_pixels import IDLE, SharedPixels
 from allnet_edge.errors import AllnetEdgeError, EnvironmentMismatch, ImageError
 
-_FEWER = "use fewer --workers or close other programs, then go on with --resume"
+FEWER = "use fewer --workers or close other programs, then go on with --resume"
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
-# The workers share the cores already; OpenBLAS would start a thread a core in each.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_ENVIRONMENT = {
+    # The workers share the cores already; OpenBLAS would start a thread a core in each.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    # Else glibc gives the buffers of every image back to the system and gets them page by page
+    # for the next one: a third of the time that a bitmap takes.
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+}
 
 
 class Decoders:
-    """Worker processes with their sockets and the memory they share.
+    """Worker processes with their sockets.
 
     Args:
-        slots: Rows of the shared memory.
-
-    Attributes:
-        shared: The memory; without rows after ``close``.
+        memory: What they decode into.
 
     Raises:
-        EnvironmentMismatch: There is no memory or no process to be had.
+        OSError: There is no process to be had.
     """
 
-    def __init__(self, files: ImageFiles, workers: int, slots: int) -> None:
+    def __init__(self, files: ImageFiles, workers: int, memory: SharedPixels) -> None:
         self._files = files
         self._held = ExitStack()  # sockets and descriptors of this process
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -50,26 +45,16 @@ class Decoders:
         self._ready: deque[int] = deque()
         self._heard = 0
         self._poll = select.poll()
-        self.shared = _nothing()
+        self._in_hand = memory.mapped.in_hand
         try:
             self._said = self._descriptor("said")
-            memory = self._descriptor("pixels")
-            measures = len(files.paths), slots, files.preprocess.size
-            os.ftruncate(memory, Shared.nbytes(*measures))
-            self.shared = Shared.view(mmap.mmap(memory, 0), *measures)
-            self.shared.in_hand[:] = IDLE
             request = self._descriptor("request")
             with os.fdopen(os.dup(request), "wb") as stream:
-                stream.write(pack(files, slots))
-            self._start(workers, memory, request)
-        except BaseException as error:
+                stream.write(pack(files))
+            self._start(workers, memory.descriptor, request)
+        except BaseException:
             self.kill()
             self.close()
-            if isinstance(error, OSError):
-                raise EnvironmentMismatch(
-                    f"cannot start {workers} processes that decode images: {error.strerror}",
-                    fix=_FEWER,
-                ) from error
             raise
 
     def _descriptor(self, name: str) -> int:
@@ -128,13 +113,13 @@ class Decoders:
         """After ``receive`` gave None: how that worker ended, and with which image in hand."""
         process = self._processes[self._heard]
         code = _exit_code(process)
-        image = int(self.shared.in_hand[self._heard])
+        image = int(self._in_hand[self._heard])
         where = None if image == IDLE else self._files.paths[image]
         if code == -signal.SIGKILL:
             return EnvironmentMismatch(
                 "a process that decodes images was killed, as the system does for lack of memory",
                 where=where,
-                fix=_FEWER,
+                fix=FEWER,
             )
         if -code in _CRASHES and where is not None:
             return ImageError(
@@ -147,7 +132,7 @@ class Decoders:
         return EnvironmentMismatch(
             f"a process that decodes images ended with {ended}: {said[-500:] or 'no word'}",
             where=where,
-            fix=_FEWER,
+            fix=FEWER,
         )
 
     def kill(self) -> None:
@@ -160,11 +145,6 @@ class Decoders:
         for process in self._processes:
             process.wait()
         self._held.close()
-        self.shared = _nothing()  # the mapping goes with its last view
-
-
-def _nothing() -> Shared:
-    return Shared.view(bytearray(Shared.nbytes(0, 0, 1)), 0, 0, 1)
 
 
 def _exit_code(process: "subprocess.Popen[bytes]") -> int:

@@ -102,7 +102,7 @@ def decode(source: Path | bytes) -> Image.Image:
     _check_header(image, data, where)
     try:
         image.load()
-        upright = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     # A decoder fed with damaged bytes may raise nearly anything; all of it means the same here.
     except Exception as error:
         raise ImageError(
@@ -110,10 +110,10 @@ def decode(source: Path | bytes) -> Image.Image:
             where=where,
             fix="copy the image again, or remove it",
         ) from error
-    return _on_black(upright)
+    return _on_black(image)
 
 
-def load(source: Path | bytes, preprocess: Preprocess) -> Tensor:
+def load(source: Path | bytes, preprocess: Preprocess, out: Tensor | None = None) -> Tensor:
     """Decode, crop and resize one image.
 
     The centre crop comes first, then Pillow's bilinear filter (antialiased when it shrinks). An
@@ -124,6 +124,7 @@ def load(source: Path | bytes, preprocess: Preprocess) -> Tensor:
         source: A file, or the bytes of one.
         preprocess: Crop and size in pixels; its mean and sd are not applied here, since
             standardisation lies inside the network.
+        out: Written and returned; None makes an array.
 
     Returns:
         uint8 ``[size, size, 3]``, RGB, 0..255.
@@ -131,16 +132,24 @@ def load(source: Path | bytes, preprocess: Preprocess) -> Tensor:
     Raises:
         ImageError: As `decode`, or the image is smaller than the crop.
     """
-    return fit(decode(source), preprocess, where=source if isinstance(source, Path) else None)
+    where = source if isinstance(source, Path) else None
+    return fit(decode(source), preprocess, where=where, out=out)
 
 
-def fit(image: Image.Image, preprocess: Preprocess, *, where: Path | None = None) -> Tensor:
+def fit(
+    image: Image.Image,
+    preprocess: Preprocess,
+    *,
+    where: Path | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The second half of `load`: crop and resize an image that `decode` gave.
 
     Args:
         image: RGB, 8 bits a channel.
         preprocess: As for `load`.
         where: Its file, for the error.
+        out: Written and returned; None makes an array.
 
     Raises:
         ImageError: The image is smaller than the crop.
@@ -150,7 +159,10 @@ def fit(image: Image.Image, preprocess: Preprocess, *, where: Path | None = None
     size = (preprocess.size, preprocess.size)
     if image.size != size:
         image = image.resize(size, Image.Resampling.BILINEAR)
-    return np.array(image, dtype=np.uint8)
+    if out is None:
+        return np.array(image, dtype=np.uint8)
+    out[...] = np.asarray(image)
+    return out
 
 
 def load_batch(paths: Sequence[Path], preprocess: Preprocess, workers: int | None = None) -> Tensor:
@@ -283,7 +295,7 @@ def _on_black(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(black, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _centre_crop(image: Image.Image, side: int, where: Path | None) -> Image.Image:

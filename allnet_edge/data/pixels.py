@@ -107,23 +107,24 @@ class ImageFiles:
         if self.sha256 is not None and len(self.sha256) != len(self.paths):
             raise ValueError(f"{len(self.sha256)} hashes for {len(self.paths)} files")
 
-    def load(self, row: int, *, compare: bool = True) -> Pixels:
+    def load(self, row: int, *, compare: bool = True, out: Pixels | None = None) -> Pixels:
         """Read, compare and decode one file, uint8 [size, size, 3].
 
         Args:
             compare: With its hash, if that is known. It costs a tenth of the decoding of a bitmap,
                 so that sources do it once.
+            out: uint8 [size, size, 3], written and returned; None makes an array.
 
         Raises:
             ImageError: As ``images.load``.
             IntegrityError: The bytes are not those that were indexed.
         """
         if self.sha256 is None or not compare:
-            return images.load(self.paths[row], self.preprocess)
-        return _load_compared(self.paths[row], self.preprocess, self.sha256[row])
+            return images.load(self.paths[row], self.preprocess, out)
+        return _load_compared(self.paths[row], self.preprocess, self.sha256[row], out)
 
 
-def _load_compared(path: Path, preprocess: Preprocess, sha256: str) -> Pixels:
+def _load_compared(path: Path, preprocess: Preprocess, sha256: str, out: Pixels | None) -> Pixels:
     """``images.load``, of the very bytes whose hash was compared."""
     data = images.read_bytes(path)
     if hashlib.sha256(data).hexdigest() != sha256:
@@ -133,7 +134,7 @@ def _load_compared(path: Path, preprocess: Preprocess, sha256: str) -> Pixels:
             fix="restore it, or start again: the data set is then read anew",
         )
     try:
-        return images.load(data, preprocess)
+        return images.load(data, preprocess, out)
     except ImageError as error:  # bytes have no name
         raise ImageError(error.what, where=path, fix=error.fix) from error
 

@@ -237,7 +237,7 @@ class TestClosing:
 
     def test_the_shared_memory_is_given_back(self, paths):
         def mapped() -> int:
-            return Path("/proc/self/maps").read_text().count("memfd:pixels")
+            return Path("/proc/self/maps").read_text().count("memfd:decoded pixels")
 
         with DecodedByProcesses(ImageFiles(paths, PREPROCESS), 2) as source:
             source.rows(np.arange(12))
