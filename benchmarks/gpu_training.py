@@ -87,8 +87,8 @@ def why_not(*, cpu_will_do: bool) -> str | None:
 
 def measure(arguments: argparse.Namespace, precision: str) -> list[dict[str, object]]:
     import jax
-    from allnet_edge.measure.macs import macs_of
 
+    from allnet_edge.models.storage.size import macs_of
     from allnet_edge.spec.network import NetworkSpec, Preprocess
     from allnet_edge.spec.training import TrainSettings
     from allnet_edge.training.assemble import assemble

@@ -187,13 +187,13 @@ def figures_of(performance: object) -> dict[str, object]:
 def size_of(run_folder: Path) -> dict[str, int]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
-    from allnet_edge.measure.macs import macs_of
 
     from allnet_edge import models
     from allnet_edge.models.storage import float_model
+    from allnet_edge.models.storage.size import macs_of, parameters_of
 
     network = models.build(keras, float_model.read(run_folder).spec)
-    return {"parameters": network.count_params(), "macs": macs_of(network)}
+    return {"parameters": parameters_of(network), "macs": macs_of(network)}
 
 
 def write_table(runs: Path) -> None:

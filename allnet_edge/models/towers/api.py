@@ -55,6 +55,11 @@ class Layer(Protocol):
         """Trained and moving ones, in the layer's own order."""
         ...
 
+    @property
+    def output(self) -> Tensor:
+        """In a functional model."""
+        ...
+
 
 class KerasModel(Protocol):
     """A functional model."""
