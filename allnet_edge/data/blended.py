@@ -1,9 +1,14 @@
 """Synthetic images between two real ones (SMOTE), made when a batch is read and never stored."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from allnet_edge.data.pixels import Indices, Pending, Pixels, PixelSource, as_indices
+
+_THREADS = 2  # beside the training loop, which should not wait for the arithmetic
 
 
 class Blended(PixelSource):
@@ -33,6 +38,7 @@ class Blended(PixelSource):
         if self._pairs.size and not 0 <= self._pairs.min() <= self._pairs.max() < len(source):
             raise ValueError(f"a pair names a row that is not in 0..{len(source) - 1}")
         self._source = source
+        self._pool = ThreadPoolExecutor(_THREADS, "blending")
 
     @property
     def size(self) -> int:
@@ -54,41 +60,42 @@ class Blended(PixelSource):
         first[at] = self._pairs[blends, 0]
         second = self._pairs[blends, 1]
         asked = self._source.begin(np.concatenate([first, second]))
-        return _Blending(asked, at, self._shares[blends])
+        return _Blending(asked, self._pool.submit(_mix, asked, at, self._shares[blends]))
 
     def close(self) -> None:
         """See `PixelSource.close`."""
-        self._source.close()
+        self._source.close()  # first: work that waits for it ends with it
+        self._pool.shutdown(cancel_futures=True)
 
 
+@dataclass(frozen=True, slots=True)
 class _Blending:
-    """Rows of which some are to be mixed with those that follow the batch.
+    """What was asked of the source, and the work that waits for it."""
+
+    asked: Pending
+    mixed: "Future[Pixels]"
+
+    def result(self) -> Pixels:
+        return self.mixed.result()
+
+    def cancel(self) -> None:
+        self.mixed.cancel()
+        self.asked.cancel()
+
+
+def _mix(asked: Pending, at: Indices, shares: npt.NDArray[np.float32]) -> Pixels:
+    """Blend some rows with those that follow the batch.
 
     Args:
         asked: The batch, then the second image of each blend.
         at: int64 [k], where the blends lie in the batch.
         shares: float32 [k].
     """
-
-    def __init__(self, asked: Pending, at: Indices, shares: npt.NDArray[np.float32]) -> None:
-        self._asked, self._at, self._shares = asked, at, shares
-        self._mixed: Pixels | None = None
-
-    def result(self) -> Pixels:
-        if self._mixed is None:
-            pixels = self._asked.result()
-            batch, second = np.split(pixels, [len(pixels) - len(self._at)])
-            mixed = batch.copy()
-            for at, other, share in zip(self._at, second, self._shares, strict=True):
-                mixed[at] = _blend(batch[at], other, share)
-            self._mixed = mixed
-        return self._mixed
-
-    def cancel(self) -> None:
-        self._asked.cancel()
-
-
-def _blend(first: Pixels, second: Pixels, share: np.float32) -> Pixels:
-    one = np.float32(1)
-    mixed = (one - share) * first.astype(np.float32) + share * second.astype(np.float32)
-    return np.asarray(np.rint(mixed), np.uint8)
+    pixels = asked.result()
+    count = len(pixels) - len(at)
+    batch: Pixels = pixels[:count].copy()
+    for row, other, share in zip(at, pixels[count:], shares, strict=True):
+        mixed = np.multiply(batch[row], np.float32(1) - share, dtype=np.float32)
+        mixed += np.multiply(other, share, dtype=np.float32)
+        batch[row] = np.rint(mixed, out=mixed)
+    return batch

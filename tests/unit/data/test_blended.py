@@ -1,5 +1,6 @@
 """Blends of two images, against a sum in exact fractions."""
 
+import threading
 from fractions import Fraction
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 from pixel_support import PREPROCESS
 
 from allnet_edge.data.blended import Blended
+from allnet_edge.data.decode_pool import DecodedByProcesses
 from allnet_edge.data.decode_threads import DecodedByThreads
 from allnet_edge.data.pixels import ImageFiles
 from allnet_edge.errors import ImageError
@@ -32,7 +34,8 @@ def source(paths):
 
 @pytest.fixture
 def blended(source):
-    return Blended(source, PAIRS, SHARES)
+    with Blended(source, PAIRS, SHARES) as blended:
+        yield blended
 
 
 def exact(a: int, b: int, share: np.float32) -> Fraction:
@@ -90,6 +93,17 @@ def test_a_bad_image_is_named(blended, paths):
     with pytest.raises(ImageError) as caught:
         blended.rows(np.array([6]))
     assert caught.value.where == str(paths[1])
+
+
+@pytest.mark.parametrize("make", [DecodedByThreads, lambda files: DecodedByProcesses(files, 1)])
+def test_closing_ends_what_is_under_way_and_the_threads(paths, make):
+    before = set(threading.enumerate())
+    blended = Blended(make(ImageFiles(paths, PREPROCESS)), PAIRS, SHARES)
+    for _ in range(20):
+        blended.begin(np.arange(11))
+    blended.close()
+    blended.close()
+    assert set(threading.enumerate()) == before
 
 
 @pytest.mark.parametrize("row", [-1, 11])
