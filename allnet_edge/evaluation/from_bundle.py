@@ -18,6 +18,7 @@ from allnet_edge.data.split import Split, load_split, require_classes
 from allnet_edge.engines.opening import open_candidate, select
 from allnet_edge.errors import IntegrityError, UsageError
 from allnet_edge.evaluation.cells import ALL, Cells, Options, labels_of
+from allnet_edge.evaluation.corners import corner_notes
 from allnet_edge.evaluation.exposure import Knowledge, against
 from allnet_edge.evaluation.judged import Evaluation, conclude
 from allnet_edge.evaluation.networks import Network
@@ -100,7 +101,10 @@ def evaluate_bundle(
         probes=_probes(judged, found, progress),
         options=told,
         versions=network.versions,
-        notes=_notes(bundle, selection.candidate, selection.note),
+        notes=(
+            *_notes(bundle, selection.candidate, selection.note),
+            *corner_notes(judged, bundle.preprocess, turns),
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from allnet_edge.data.samples import LabelMap
 from allnet_edge.data.scan import load_index
 from allnet_edge.data.split import Split, load_split, require_classes
 from allnet_edge.evaluation.cells import Cells, Options
+from allnet_edge.evaluation.corners import corner_notes
 from allnet_edge.evaluation.exposure import against
 from allnet_edge.evaluation.judged import Evaluation, conclude
 from allnet_edge.evaluation.networks import BATCH, Images, Network, Probabilities
@@ -107,6 +108,7 @@ def evaluate_run(
         options=told,
         at_half=scores if two else None,
         versions=network.versions,
+        notes=corner_notes(judged, model.spec.preprocess, turns),
     )
 
 

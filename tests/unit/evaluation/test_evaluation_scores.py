@@ -1,13 +1,17 @@
 """Turned images and mean logits, features of shortcuts, rows of patients."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from allnet_edge.data.images import decode
-from allnet_edge.data.samples import SampleIndex
+from allnet_edge.data.samples import LabelMap, SampleIndex
 from allnet_edge.data.scan import load_index
 from allnet_edge.errors import DataError, ImageError
+from allnet_edge.evaluation.cells import ALL, Cells
+from allnet_edge.evaluation.corners import corner_notes
 from allnet_edge.evaluation.features import glance
 from allnet_edge.evaluation.networks import BATCH, Network
 from allnet_edge.evaluation.patients import patient_rows
@@ -45,6 +49,31 @@ class TestTurns:
         found = turned(image, Preprocess(size=48), 8)
         assert (found[1][0, 0] == 0).all()
         assert (found[1][24, 24] == [200, 150, 100]).all()
+
+
+class TestCorners:
+    @staticmethod
+    def cells(root: Path, ground: int) -> Cells:
+        for name, level in (("dark", 60), ("light", 120)):
+            (root / name).mkdir(parents=True)
+            for number in range(4):
+                pixels = disc(40, 12, level + number, ground)
+                Image.fromarray(pixels).save(root / name / f"{number}.png")
+        index = load_index(root)
+        return Cells.of(ALL, index, None, LabelMap.multiclass(index.labels))
+
+    def test_black_corners_of_fields_are_named(self, tmp_path):
+        (note,) = corner_notes(self.cells(tmp_path, 230), Preprocess(size=32), 8)
+        assert "the corners of these fields turn black" in note
+
+    @pytest.mark.parametrize(
+        ("ground", "crop", "turns"),
+        [(0, None, 8), (230, 28, 8), (230, None, 1), (230, None, 2), (230, None, 4)],
+        ids=["on black", "cropped", "one turn", "half turns", "quarter turns"],
+    )
+    def test_there_is_nothing_to_say_where_they_do_not_matter(self, tmp_path, ground, crop, turns):
+        cells = self.cells(tmp_path, ground)
+        assert corner_notes(cells, Preprocess(size=32, crop=crop), turns) == ()
 
 
 class TestMeanLogit:
