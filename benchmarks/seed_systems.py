@@ -143,11 +143,11 @@ def verb(*arguments: object) -> None:
 def row_of(job: Job, data: Path, runs: list[Path]) -> dict[str, object]:
     from allnet_edge.evaluation.from_run import evaluate_run
     from allnet_edge.evaluation.pool import pool
-    from allnet_edge.evaluation.write import write_evaluation
+    from allnet_edge.evaluation.write import write
 
     judged = [evaluate_run(folder, data) for folder in runs]
     whole = pool(judged, job.name) if job.folds else judged[0]
-    write_evaluation(whole, runs[0].parent / "evaluation")
+    write(whole, runs[0].parent / "evaluation")
     document, described = whole.document, [read_json(folder / "model.json") for folder in runs]
     seconds = [e["seconds"] for folder in runs for e in read_json(folder / "history.json")]
     return {
