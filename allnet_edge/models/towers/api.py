@@ -69,6 +69,11 @@ class KerasModel(Protocol):
         """In the model's own order, which both Kerases share."""
         ...
 
+    @property
+    def variables(self) -> Sequence[Variable]:
+        """The weights of all layers."""
+        ...
+
     def __call__(self, inputs: object, training: bool = ...) -> Tensor:
         """Apply it to pixels [n, size, size, 3] in 0..255."""
         ...
