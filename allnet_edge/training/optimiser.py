@@ -44,9 +44,15 @@ class LayerwiseAdam(keras.optimizers.Adam):  # type: ignore[misc]  # keras ships
         self, gradient: object, variable: keras.Variable, learning_rate: object
     ) -> None:
         """One step of one variable."""
-        factor = self.factors.get(variable.path, 1.0)
+        factor = self.factors.get(_path(variable), 1.0)
         rate = keras.ops.multiply(keras.ops.cast(learning_rate, variable.dtype), factor)
         super().update_step(gradient, variable, rate)
+
+
+def _path(variable: keras.Variable) -> str:
+    """Of a Keras variable; on TensorFlow of the one underneath, or of a device's copy of it."""
+    path = getattr(variable, "path", None)
+    return str(path) if path else re.sub(r"(/replica_\d+)?:\d+$", "", variable.name)
 
 
 def _schedule(settings: TrainSettings, steps_per_epoch: int) -> _Rate:
