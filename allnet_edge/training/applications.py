@@ -5,7 +5,11 @@ copied by position; a standalone tower gives each its name in the network.
 """
 
 import os
+import re
+import sys
+from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +116,8 @@ def imagenet(spec: NetworkSpec) -> tuple[Arrays, dict[str, str]]:
     for tower in towers:
         kept = _folder() / tower.file_name(spec)
         try:
-            theirs = tower.reference(spec, "imagenet")
+            with redirect_stdout(sys.stderr):  # where Keras tells of its download
+                theirs = tower.reference(spec, "imagenet")
         except Exception as error:  # whatever Keras' downloader raises, the way out is the same
             raise EnvironmentMismatch(
                 f"the ImageNet weights of {tower.theirs} cannot be had: {first_line(error)}",
@@ -127,7 +132,7 @@ def imagenet(spec: NetworkSpec) -> tuple[Arrays, dict[str, str]]:
 
 
 def from_h5(path: Path, spec: NetworkSpec) -> Arrays:
-    """A file of keras.applications without a top (``..._notop.h5``).
+    """A file of keras.applications without a top: ``..._notop.h5``, or Keras 3's ``.weights.h5``.
 
     Raises:
         UsageError: The network is not built on one tower of keras.applications.
@@ -142,7 +147,7 @@ def from_h5(path: Path, spec: NetworkSpec) -> Arrays:
             fix="give the model.safetensors of a run of the same network",
         )
     theirs = towers[0].reference(spec, None)
-    names, values = _read(path)
+    names, values = _read(path, theirs)
     shapes = [tuple(weight.shape) for weight in theirs.weights]
     for name, value, shape in zip(names, values, shapes, strict=False):
         if value.shape != shape:
@@ -162,21 +167,44 @@ def from_h5(path: Path, spec: NetworkSpec) -> Arrays:
     return towers[0].named(spec, values)
 
 
-def _read(path: Path) -> tuple[list[str], list[np.ndarray]]:
-    """Names and arrays in the file's own order, which is that of the layers."""
-    names, values = [], []
+_Values = tuple[list[str], list[np.ndarray]]
+
+
+def _read(path: Path, theirs: keras.Model) -> _Values:
+    """Names and arrays in the order of the layers."""
     try:
         with h5py.File(path) as file:
-            root = file.get("model_weights", file)
-            for layer in root.attrs["layer_names"]:
-                group = root[_text(layer)]
-                for weight in group.attrs["weight_names"]:
-                    names.append(_text(weight))
-                    values.append(np.asarray(group[_text(weight)]))
+            if "layers" in file and "layer_names" not in file.attrs:
+                return _read_numbered(file["layers"], theirs)
+            return _read_named(file.get("model_weights", file))
     except (OSError, KeyError) as error:
         raise IntegrityError(
             f"this is no weight file of keras.applications: {first_line(error)}", where=path
         ) from error
+
+
+def _read_named(root: h5py.Group) -> _Values:
+    """The form of the files that Keras downloads: names and their order stand in the file."""
+    names, values = [], []
+    for layer in root.attrs["layer_names"]:
+        group = root[_text(layer)]
+        for weight in group.attrs["weight_names"]:
+            names.append(_text(weight))
+            values.append(np.asarray(group[_text(weight)]))
+    return names, values
+
+
+def _read_numbered(root: h5py.Group, theirs: keras.Model) -> _Values:
+    """What Keras 3 saves: the layers of each class are counted (``conv2d``, ``conv2d_1``...)."""
+    names, values = [], []
+    seen: Counter[str] = Counter()
+    for layer in theirs.layers:
+        kind = re.sub(r"([a-z])([A-Z])", r"\1_\2", type(layer).__name__).lower()
+        stored = root.get(f"{kind}_{seen[kind]}/vars" if seen[kind] else f"{kind}/vars", {})
+        seen[kind] += 1
+        for number in sorted(stored, key=int):
+            names.append(f"{layer.name}/{number}")
+            values.append(np.asarray(stored[number]))
     return names, values
 
 

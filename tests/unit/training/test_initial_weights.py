@@ -71,6 +71,36 @@ def test_a_file_of_keras_applications_gives_the_tower_its_numbers(network, tmp_p
     np.testing.assert_array_equal(arrays_of(ours)["logits/kernel"], head)
 
 
+@pytest.mark.parametrize("network", TOPS)
+def test_a_file_that_keras_3_saved_gives_the_tower_the_same(network, tmp_path):
+    spec = spec_of(network)
+    theirs = randomised(applications.TOWERS[network][0].reference(spec, None))
+    theirs.save_weights(tmp_path / "tower.weights.h5")
+    new, old = models.build(keras, spec), models.build(keras, spec)
+    initialise(new, spec, str(tmp_path / "tower.weights.h5"))
+    initialise(old, spec, str(legacy_h5(theirs, tmp_path / "notop.h5")))
+    expected = arrays_of(old)
+    for name, array in arrays_of(new).items():
+        if not name.startswith("head") and not name.startswith("logits"):
+            np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("other", "width", "named"),
+    [
+        ("vgg16", 1.0, r"'Conv1/0' has shape \(3, 3, 3, 64\)"),
+        ("mobilenetv2", 0.5, "block_1_project"),
+    ],
+    ids=["network", "width"],
+)
+def test_a_file_of_keras_3_of_another_network_names_the_first_layer(tmp_path, other, width, named):
+    saved = applications.TOWERS[other][0].reference(spec_of(other, width=width), None)
+    saved.save_weights(tmp_path / "other.weights.h5")
+    spec = spec_of("mobilenetv2", width=0.35)
+    with pytest.raises(IntegrityError, match=named):
+        initialise(models.build(keras, spec), spec, str(tmp_path / "other.weights.h5"))
+
+
 def test_a_file_of_another_network_names_the_first_layer_that_differs(tmp_path):
     other = applications.TOWERS["vgg16"][0].reference(spec_of("vgg16"), None)
     path = legacy_h5(other, tmp_path / "vgg16.h5")
