@@ -157,8 +157,7 @@ def train(
     from allnet_edge.training.settings import fit_crop
     from allnet_edge.training.validation import RunMetrics
 
-    crew = gather(runtime)
-    with console.progress() as progress:
+    with gather(runtime) as crew, console.progress() as progress:
         index = load_index(data, progress=progress)
         labels = choose_labels(index, None if positive is None else _names(positive))
         console.say(f"classes: {', '.join(labels.classes)}")

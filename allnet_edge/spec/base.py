@@ -4,7 +4,7 @@ import difflib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -72,8 +72,9 @@ def _fields_at(kind: type[Frozen], location: tuple[int | str, ...]) -> Iterable[
     for part in location:
         field = kind.model_fields.get(str(part))
         inner = field.annotation if field else None
-        if isinstance(inner, type) and issubclass(inner, Frozen):
-            kind = inner
+        for one in (inner, *get_args(inner)):  # a tuple of specifications too
+            if isinstance(one, type) and issubclass(one, Frozen):
+                kind = one
     return kind.model_fields.keys()
 
 

@@ -1,9 +1,10 @@
 """What one training run is told."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from allnet_edge.spec.base import Frozen
 
@@ -109,6 +110,14 @@ class Hosts(Frozen):
     processes: int | None = Field(default=None, ge=2)
     process: int | None = Field(default=None, ge=0)
 
+    @field_validator("coordinator")
+    @classmethod
+    def _host_and_port(cls, value: str | None) -> str | None:
+        parts = re.fullmatch(r"(?:[^\s:\[\]]+|\[[^\s\[\]]+\]):(\d{1,5})", value or "")
+        if value is not None and (parts is None or not 0 < int(parts[1]) < 1 << 16):
+            raise ValueError(f"'{value}' is not HOST:PORT")
+        return value
+
     @model_validator(mode="after")
     def _all_or_nothing(self) -> "Hosts":
         known = [value is not None for value in (self.coordinator, self.processes, self.process)]
@@ -136,3 +145,9 @@ class TrainRuntime(Frozen):
     tensorboard: bool = False
     distribute: Literal["none", "local", "hosts"] = "none"
     hosts: Hosts = Hosts()
+
+    @model_validator(mode="after")
+    def _hosts_only_for_hosts(self) -> "TrainRuntime":
+        if self.distribute != "hosts" and self.hosts != Hosts():
+            raise ValueError("--coordinator, --processes and --process need --distribute hosts")
+        return self

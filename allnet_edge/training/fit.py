@@ -116,11 +116,15 @@ class _Run:
         self.origin = DataOrigin(layout=index.layout, split=split.protocol, leaking=split.leaking)
 
     def go(self, *, resume: bool) -> FloatModel | None:
+        identity = self._identity()
+        kept = Kept(self.out, identity, self.crew.leads)
+        if self.crew.processes > 1:
+            self.crew.require_same(f"{identity} {self.settings.epochs} {kept.digest()}")
         used = assemble(self.settings, self.spec, self.crew, self._steps())
         if used.frozen:
             self.log.info("frozen: %d layers", len(used.frozen))
-        kept = Kept(self.out, self._identity(), self.crew.leads)
-        done = kept.restore(used.trained, self.log, resume=resume)
+        with self.crew.together():
+            done = kept.restore(used.trained, self.log, resume=resume)
         board = self.out / "tensorboard" if self.runtime.tensorboard and self.crew.leads else None
         note = self.held.enter_context(scalars_to(board, len(done.history)))
         while len(done.history) < self.settings.epochs:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from allnet_edge.artifacts.files import write_bytes, write_json
+from allnet_edge.artifacts.files import sha256_file, write_bytes, write_json
 from allnet_edge.errors import IntegrityError, UsageError
 from allnet_edge.models.storage import float_model
 from allnet_edge.models.storage.weights import Arrays
@@ -55,6 +55,11 @@ class Kept:
         self._forget_all_but(done.best_epoch)
         log.info("resumed after epoch %d", len(done.history))
         return done
+
+    def digest(self) -> str:
+        """Hash of the last state; empty where there is none."""
+        path = self.folder / _LAST
+        return sha256_file(path) if path.exists() else ""
 
     def save_best(self, epoch: int, arrays: Arrays) -> None:
         """Keep the weights of an epoch that is the best so far."""

@@ -1,5 +1,6 @@
 """What the tests of training share: the cells, the settings, a finished run."""
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from allnet_edge.spec.training import TrainSettings
 
 ZOO = Path(__file__).resolve().parents[2] / "zoo"
 SETTINGS = TrainSettings(
-    model="tiny",
+    model="mini",
     input_size=32,
     epochs=3,
     batch_size=8,
@@ -30,9 +31,9 @@ class Cells:
     labels: LabelMap
 
     @classmethod
-    def of(cls, root: Path) -> "Cells":
+    def of(cls, root: Path, seed: int = 0) -> "Cells":
         index = load_index(root)
-        split = make_split(index, "patient", official=False)
+        split = make_split(index, "patient", official=False, seed=seed)
         return cls(root, index, split, choose_labels(index, None))
 
     def paths(self, part: str) -> list[Path]:
@@ -47,3 +48,8 @@ class Run:
     folder: Path
     model: FloatModel
     told: list[str]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
