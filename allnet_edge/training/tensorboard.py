@@ -37,7 +37,10 @@ def scalars_to(folder: Path | None, done: int) -> Iterator[Scalars]:
         )
     from tensorboardX import SummaryWriter  # noqa: PLC0415 - only where it is asked for
 
-    writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
+    # The file's name has only the second: two runs in it would write over each other.
+    writer = SummaryWriter(
+        str(folder), purge_step=done + 1 if done else None, filename_suffix=f".{done}"
+    )
 
     def write(values: Mapping[str, float], epoch: int) -> None:
         for name, value in values.items():
