@@ -53,13 +53,17 @@ class Finding:
 
 
 TRAIN, BUILD = "train a network", "compress and convert it"
+_KERAS = (("keras", "keras"), ("safetensors", "safetensors"))
 ABILITIES = (
     Ability(
         TRAIN,
-        (
-            ("keras", "keras"),
-            ("safetensors", "safetensors"),
-        ),
+        _KERAS,
+        extra="train",
+        any_of=KERAS_BACKENDS,
+    ),
+    Ability(
+        "evaluate it",
+        (*_KERAS, ("sklearn", "scikit-learn"), ("jinja2", "jinja2")),
         extra="train",
         any_of=KERAS_BACKENDS,
     ),
