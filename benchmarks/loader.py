@@ -79,6 +79,7 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, object]:
     paths = sorted(path for path in (args.data / name).rglob("*") if path.suffix == suffix)
     hashes = {path: sha256_file(path) for path in paths}
     found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    bare_passes: list[tuple[float, float, float]] = []
     for repeat in range(args.repeats):
         order = shuffled(args.rows, (1, repeat))
         # Some rows are asked for by nobody: they move what lies on the heap.
@@ -91,7 +92,7 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, object]:
                 took = timed(one_pass)
                 after = timed(pure)
                 found[way].append((*took, (before[0] + after[0]) / 2))
-                found["pure"].append((*after, after[0]))
+                bare_passes.append((*after, after[0]))
                 before = after
         print(name, f"{repeat + 1}/{args.repeats}", file=sys.stderr)
     return {
@@ -99,6 +100,7 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, object]:
         "mean_file_bytes": round(statistics.mean(path.stat().st_size for path in paths)),
         "rows": args.rows,
         "side": side,
+        "pure": rates(args.rows, bare_passes),
         "ways": {way: summary(args.rows, each) for way, each in found.items()},
     }
 
@@ -188,12 +190,18 @@ def bare(side: int) -> None:
     del taken
 
 
-def summary(rows: int, each: list[tuple[float, float, float]]) -> dict[str, object]:
-    ratios = [pure / wall for wall, _, pure in each]
+def rates(rows: int, each: list[tuple[float, float, float]]) -> dict[str, object]:
     return {
         "images_per_second": round(statistics.median(rows / wall for wall, _, _ in each)),
         "images_per_second_each": [round(rows / wall) for wall, _, _ in each],
         "processor_ms": round(statistics.median(1e3 * busy / rows for _, busy, _ in each), 3),
+    }
+
+
+def summary(rows: int, each: list[tuple[float, float, float]]) -> dict[str, object]:
+    ratios = [pure / wall for wall, _, pure in each]
+    return {
+        **rates(rows, each),
         "ratio_to_pure": round(statistics.median(ratios), 3),
         "ratio_to_pure_each": [round(ratio, 3) for ratio in ratios],
     }
