@@ -30,7 +30,7 @@ from allnet_edge.training.checkpoint import Epoch, Progressed
 from allnet_edge.training.distribute import Crew
 from allnet_edge.training.kept import Kept
 from allnet_edge.training.loader import KerasBatches
-from allnet_edge.training.rows import balanced, open_rows
+from allnet_edge.training.rows import balanced, open_parts
 from allnet_edge.training.standardise import fit_standardisation
 from allnet_edge.training.tensorboard import scalars_to
 from allnet_edge.training.validation import RunMetrics, Scores, ValidationFigures, in_short
@@ -98,21 +98,13 @@ class _Run:
         self.crew, self.log, self.progress, self.held = crew, log, progress, held
         self.runtime = runtime
         pixels = Preprocess(size=settings.input_size, crop=settings.crop)
-        self.train, self.validation = (
-            held.enter_context(
-                open_rows(
-                    split.samples(part, index),
-                    index,
-                    labels,
-                    pixels,
-                    runtime=runtime,
-                    progress=progress,
-                )
-            )
-            for part in ("train", "validation")
+        parts = [split.samples(part, index) for part in ("train", "validation")]
+        self.train, self.validation = held.enter_context(
+            open_parts(parts, index, labels, pixels, runtime=runtime, progress=progress)
         )
         self.spec = self._spec(pixels)
         self.train = balanced(self.train, len(labels.classes), settings, progress)
+        held.enter_context(self.train.source)  # blends have a thread of their own
         self.origin = DataOrigin(layout=index.layout, split=split.protocol, leaking=split.leaking)
 
     def go(self, *, resume: bool) -> FloatModel | None:

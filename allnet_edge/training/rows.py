@@ -11,6 +11,7 @@ from allnet_edge.data.blended import Blended
 from allnet_edge.data.open_pixels import open_pixels
 from allnet_edge.data.pixels import ImageFiles, PixelSource
 from allnet_edge.data.samples import LabelMap, Sample, SampleIndex
+from allnet_edge.data.selected import Selected
 from allnet_edge.errors import RecipeError
 from allnet_edge.progress import Progress
 from allnet_edge.spec.network import Preprocess
@@ -39,22 +40,33 @@ class Rows:
 
 
 @contextmanager
-def open_rows(
-    samples: Sequence[Sample],
+def open_parts(
+    parts: Sequence[Sequence[Sample]],
     index: SampleIndex,
     labels: LabelMap,
     preprocess: Preprocess,
     *,
     runtime: TrainRuntime,
     progress: Progress,
-) -> Iterator[Rows]:
-    """The rows of samples; threads, processes and files are released at the end."""
+) -> Iterator[list[Rows]]:
+    """The rows of each part; threads, processes and files are released at the end.
+
+    All parts look into one source over the whole data set: one pool of workers, and one cache that
+    serves every split of the set.
+    """
+    everything = index.samples
     files = ImageFiles(
-        [index.path(sample) for sample in samples], preprocess, [s.sha256 for s in samples]
+        [index.path(sample) for sample in everything], preprocess, [s.sha256 for s in everything]
     )
-    truth = np.array([labels.index[sample.label] for sample in samples], np.int64)
+    place = {sample.id: row for row, sample in enumerate(everything)}
     with open_pixels(files, workers=runtime.workers, cache=runtime.cache, progress=progress) as got:
-        yield Rows(got, truth)
+        yield [
+            Rows(
+                Selected(got, np.array([place[sample.id] for sample in samples], np.int64)),
+                np.array([labels.index[sample.label] for sample in samples], np.int64),
+            )
+            for samples in parts
+        ]
 
 
 def balanced(rows: Rows, classes: int, settings: TrainSettings, progress: Progress) -> Rows:
