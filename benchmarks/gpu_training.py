@@ -133,7 +133,7 @@ def compute_steps(trained: object, settings: object) -> tuple[list[float], float
     from allnet_edge.data.phantom import generate
 
     count, size = settings.batch_size, settings.input_size
-    pixels = generate(count, patients=2, seed=0, size=size).images
+    pixels = generate(max(count, 24), patients=6, seed=0, size=size).images[:count]
     labels = (np.arange(count) % 2).astype(np.float32)[:, None]
     seconds = []
     for _ in range(1 + WARM_UP + STEPS):
