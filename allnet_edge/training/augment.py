@@ -52,7 +52,7 @@ class RandomAffine(keras.layers.Layer):  # type: ignore[misc]  # keras ships no 
         ops = keras.ops
         count, side = ops.shape(images)[0], images.shape[1]
         draws = keras.random.uniform((5, count), -1.0, 1.0, seed=self.draws)
-        flip_x, flip_y = ops.sign(draws[0]), ops.sign(draws[1])
+        flip_x, flip_y = ops.where(draws[0] < 0, -1.0, 1.0), ops.where(draws[1] < 0, -1.0, 1.0)
         cosine, sine = ops.cos(draws[2] * self.rotation), ops.sin(draws[2] * self.rotation)
         shift_x, shift_y = draws[3] * self.translation * side, draws[4] * self.translation * side
         # From an output point to the input point: undo the shift, the turn and the flip, all

@@ -161,11 +161,11 @@ class _Run:
         started = time.monotonic()
         title = f"epoch {number}/{self.settings.epochs}"
         loss, accuracy = self._pass(used.trained, number, title)
+        self._require_finite("loss", loss, number)
         used.hand_over()
         val_loss, val_accuracy, val_f1 = in_short(self._scores(used), self.validation.labels)
         # The last step of an epoch shows in the validation only.
-        if not (math.isfinite(loss) and math.isfinite(val_loss)):
-            raise self._diverged(number, loss, val_loss)
+        self._require_finite("validation loss", val_loss, number)
         epoch = Epoch(
             epoch=number,
             loss=loss,
@@ -197,10 +197,12 @@ class _Run:
             fitted = trained.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=[watcher])
         return float(fitted.history["loss"][0]), float(fitted.history["accuracy"][0])
 
-    def _diverged(self, number: int, loss: float, val_loss: float) -> DataError:
+    def _require_finite(self, name: str, value: float, number: int) -> None:
+        if math.isfinite(value):
+            return
         kept = f"the checkpoint of epoch {number - 1} is kept" if number > 1 else "nothing is kept"
-        return DataError(
-            f"the loss became {loss} (validation {val_loss}) in epoch {number}; {kept}",
+        raise DataError(
+            f"the {name} became {value} in epoch {number}; {kept}",
             where=self.out,
             fix="train again with a smaller --learning-rate",
         )

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from training_support import SETTINGS, Cells, free_port
+from training_support import SETTINGS, Cells, free_port, scalars_in
 
 from allnet_edge.data.phantom import write_dataset
 from allnet_edge.errors import UsageError
+from allnet_edge.models.storage import float_model
 from allnet_edge.spec.training import TrainRuntime
 from allnet_edge.training.distribute import Crew, gather
 from allnet_edge.training.fit import train
@@ -80,6 +81,8 @@ def alone(start: Start, shared: Path) -> Path:
     """The run of one process on one device."""
     _, err = end(start("--epochs", EPOCHS, "--tensorboard", out=shared / "alone"))
     assert json.loads(err.splitlines()[-1]) == ["jax"]
+    assert "jax" in float_model.read(shared / "alone").record.versions
+    assert len(scalars_in(shared / "alone" / "tensorboard")) == 7 * EPOCHS
     return shared / "alone"
 
 

@@ -1,13 +1,15 @@
 """Mixed precision, event files, and a pass that ends at the first loss that is no number."""
 
+import json
 import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
-from training_support import SETTINGS
+from training_support import SETTINGS, scalars_in
 
+from allnet_edge.data.images import load_batch
 from allnet_edge.errors import DataError
 from allnet_edge.models.storage import float_model
 from allnet_edge.spec.training import TrainRuntime
@@ -24,6 +26,13 @@ def test_bfloat16_computes_in_it_and_keeps_float32_weights(cells, zoo, tmp_path)
     assert model.record.settings["precision"] == "bfloat16"
     _, arrays = float_model.load(tmp_path)
     assert {array.dtype for array in arrays.values()} == {np.dtype(np.float32)}
+    images = load_batch(cells.paths("validation"), model.spec.preprocess).astype(np.float32)
+    scores = float_model.instantiate(keras, tmp_path)[1].predict(images, verbose=0)
+    assert scores.dtype == np.float32
+    told_of = json.loads((tmp_path / "metrics.json").read_text())["validation"]
+    right = (scores.ravel() >= 0.5) == np.array(cells.truth("validation"))
+    # Judged in bfloat16; one cell near the threshold may fall to the other side.
+    assert right.mean() == pytest.approx(told_of["accuracy"], abs=1.5 / len(right))
     plain = train(
         SETTINGS.model_copy(update={"epochs": 1}), cells.index, cells.split, cells.labels,
         tmp_path / "float32",
@@ -67,17 +76,37 @@ def test_a_loss_that_is_no_number_ends_the_pass_at_that_batch(cells, zoo, tmp_pa
 
 
 class TestEventFiles:
+    @pytest.mark.usefixtures("zoo")
+    def test_a_run_that_was_resumed_has_every_epoch_once(self, cells, tmp_path):
+        runtime = TrainRuntime(tensorboard=True)
+        for epochs in (2, 3):
+            told = SETTINGS.model_copy(update={"epochs": epochs})
+            train(
+                told, cells.index, cells.split, cells.labels, tmp_path, runtime=runtime, resume=True
+            )
+        scalars = scalars_in(tmp_path / "tensorboard")
+        assert {epoch for _, epoch in scalars} == {1, 2, 3}
+        for epoch in json.loads((tmp_path / "history.json").read_text()):
+            for name, key in (
+                ("loss/train", "loss"), ("accuracy/train", "accuracy"),
+                ("loss/validation", "val_loss"), ("accuracy/validation", "val_accuracy"),
+                ("weighted_f1/validation", "val_weighted_f1"),
+            ):  # fmt: skip
+                assert scalars[name, epoch["epoch"]] == pytest.approx(epoch[key], rel=1e-6)
+            assert scalars["learning_rate", epoch["epoch"]] == pytest.approx(3e-3)
+            assert scalars["images_per_second", epoch["epoch"]] > 0
+
     def test_values_can_be_read_back(self, tmp_path):
         with scalars_to(tmp_path, 0) as note:
             note({"loss/train": 0.5}, 1)
             note({"loss/train": 0.25}, 2)
-        assert values(tmp_path) == {("loss/train", 1): 0.5, ("loss/train", 2): 0.25}
+        assert scalars_in(tmp_path) == {("loss/train", 1): 0.5, ("loss/train", 2): 0.25}
 
     def test_a_resumed_run_goes_on_behind_what_it_has(self, tmp_path):
         for done, loss in ((0, 0.5), (1, 0.25)):
             with scalars_to(tmp_path, done) as note:
                 note({"loss/train": loss}, done + 1)
-        assert values(tmp_path) == {("loss/train", 1): 0.5, ("loss/train", 2): 0.25}
+        assert scalars_in(tmp_path) == {("loss/train", 1): 0.5, ("loss/train", 2): 0.25}
 
     def test_nowhere(self):
         with scalars_to(None, 0) as note:
@@ -93,20 +122,4 @@ class TestEventFiles:
             "sys.exit('tensorflow' in sys.modules)"
         )
         assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
-        assert values(tmp_path) == {("a", 1): 1.0}
-
-
-def values(folder) -> dict[tuple[str, int], float]:
-    """Every scalar in the event files: records of length, checksum, event, checksum."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    found = {}
-    for path in sorted(folder.glob("events.*")):
-        data = path.read_bytes()
-        while data:
-            length = int.from_bytes(data[:8], "little")
-            event = Event.FromString(data[12 : 12 + length])
-            data = data[16 + length :]
-            for value in event.summary.value:
-                found[value.tag, event.step] = value.simple_value
-    return found
+        assert scalars_in(tmp_path) == {("a", 1): 1.0}

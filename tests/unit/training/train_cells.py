@@ -1,10 +1,9 @@
-"""One training run in a process of its own: settings as JSON in, what it imported as JSON out.
+"""One training run in a process of its own, with settings as JSON.
 
 ``python train_cells.py DATA OUT SETTINGS [resume] [kill=EPOCH:BATCH]``: with ``kill`` the process
 kills itself (SIGKILL) as soon as that batch of that epoch is done.
 """
 
-import json
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ models.__path__ = [*models.__path__, str(Path(__file__).resolve().parents[2] / "
 
 
 def main(data: str, out: str, settings: str, *how: str) -> None:
-    backend = choose_backend()
+    choose_backend()
     from training_support import Cells
 
     from allnet_edge.training.fit import train
@@ -39,8 +38,6 @@ def main(data: str, out: str, settings: str, *how: str) -> None:
         resume="resume" in how,
         progress=listen,
     )
-    loaded = sorted({name.partition(".")[0] for name in sys.modules})
-    print(json.dumps({"backend": backend, "loaded": loaded}))  # noqa: T201 - the result
 
 
 if __name__ == "__main__":

@@ -53,3 +53,20 @@ class Run:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+def scalars_in(folder: Path) -> dict[tuple[str, int], float]:
+    """Every scalar in event files: records of length, checksum, event, checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found = {}
+    for path in sorted(folder.glob("events.*")):
+        data = path.read_bytes()
+        while data:
+            length = int.from_bytes(data[:8], "little")
+            event = Event.FromString(data[12 : 12 + length])
+            data = data[16 + length :]
+            for value in event.summary.value:
+                assert (value.tag, event.step) not in found, "a figure stands twice"
+                found[value.tag, event.step] = value.simple_value
+    return found
