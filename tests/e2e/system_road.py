@@ -1,13 +1,13 @@
-"""Every network of the zoo: trained, resumed, evaluated and brought to a bundle."""
+"""The whole road of one network: trained, resumed, evaluated and brought to a bundle.
+
+Two test files take half of the zoo each: the suite deals files to its processes.
+"""
 
 import json
 import subprocess
 from pathlib import Path
 
-import pytest
 from build_support import run
-
-from allnet_edge.models import network_names
 
 # So few cells and epochs decide nothing: here only the road counts.
 RECIPE = """
@@ -20,16 +20,12 @@ sensitivity = 0.99
 specificity = 0.99
 auc = 0.99
 """
+HALVES = (
+    ("allnet", "alnett", "custom_cnn", "vgg16"),
+    ("inceptionv3", "mobilenetv2", "resnet50", "se_resnext50"),
+)
 # The narrowest that each takes, so that eight builds fit into minutes.
 SIZE = {"allnet": 96, "inceptionv3": 80, "vgg16": 64}
-
-
-@pytest.fixture(scope="module")
-def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("systems") / "cells"
-    made = run("data", "phantom", root, "--images", 150, "--patients", 18, "--seed", 4)
-    assert made.returncode == 0, made.stderr
-    return root
 
 
 def told(process: "subprocess.CompletedProcess[str]") -> dict[str, object]:
@@ -37,9 +33,8 @@ def told(process: "subprocess.CompletedProcess[str]") -> dict[str, object]:
     return json.loads(process.stdout)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("network", network_names())
-def test_it_trains_resumes_is_evaluated_and_reaches_a_bundle(network, cells, tmp_path):
+def walk(network: str, cells: Path, tmp_path: Path) -> None:
+    """Train, resume, evaluate, build, verify, infer."""
     out, build = tmp_path / "run", tmp_path / "build"
     arguments = (
         "train", "--model", network, "--data", cells, "-o", out, "--json",
