@@ -1,6 +1,7 @@
 """Phantom cells, a small network of the tests, and one finished run on them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,27 +18,36 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Cells:
     return Cells.of(root)
 
 
-@pytest.fixture(scope="session")
-def zoo() -> Iterator[Path]:
-    """The networks of the tests beside those of the package."""
+@contextmanager
+def networks_of_the_tests() -> Iterator[Path]:
     before = models.__path__
     models.__path__ = [*before, str(ZOO)]
     yield ZOO
     models.__path__ = before
 
 
+@pytest.fixture(scope="module", autouse=True)
+def zoo() -> Iterator[Path]:
+    """The networks of the tests beside those of the package, for the tests of this folder alone:
+    others look at what the package has.
+    """
+    with networks_of_the_tests() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session")
-def finished(cells: Cells, zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def finished(cells: Cells, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of three epochs that nothing disturbed; look, do not touch."""
     from allnet_edge.training.fit import train
 
     folder, told = tmp_path_factory.mktemp("run") / "finished", []
-    model = train(
-        SETTINGS,
-        cells.index,
-        cells.split,
-        cells.labels,
-        folder,
-        progress=lambda what, done, total: told.append(f"{what} {done}/{total}"),
-    )
+    with networks_of_the_tests():
+        model = train(
+            SETTINGS,
+            cells.index,
+            cells.split,
+            cells.labels,
+            folder,
+            progress=lambda what, done, total: told.append(f"{what} {done}/{total}"),
+        )
     return Run(folder, model, told)
