@@ -50,10 +50,10 @@ def build_trained(pixels: Callable[[int, int], np.ndarray]) -> Build:
     def build(keras: ModuleType, spec: NetworkSpec) -> KerasModel:
         keras.utils.set_random_seed(7)
         model = models.build(keras, spec)
-        images = pixels(4, spec.input_size)
+        images = pixels(8, spec.input_size)
         assign(model, moved(arrays_of(model)))
         if any(name.endswith("moving_mean") for name in arrays_of(model)):
-            for _ in range(6):
+            for _ in range(8):
                 model(images, training=True)
         arrays = arrays_of(model)
         for name, array in arrays.items():
@@ -63,7 +63,7 @@ def build_trained(pixels: Callable[[int, int], np.ndarray]) -> Build:
         assign(model, arrays)
         inner = keras.Model(model.inputs, model.get_layer("logits").output)
         raw = inner.predict(images, verbose=0)
-        gain = np.minimum(0.5 / raw.std(axis=0), 10.0)
+        gain = np.minimum(0.1 / raw.std(axis=0), 10.0)
         arrays["logits/kernel"] = arrays["logits/kernel"] * gain
         arrays["logits/bias"] = (arrays["logits/bias"] - raw.mean(axis=0)) * gain
         assign(model, arrays)
