@@ -1,5 +1,8 @@
 """Every network of the zoo is the same in Keras 3 and in tf-keras."""
 
+from collections.abc import Iterator
+from types import ModuleType
+
 import keras
 import numpy as np
 import pytest
@@ -9,9 +12,16 @@ from allnet_edge import models
 from allnet_edge.errors import UnknownNameError
 from allnet_edge.models.storage.weights import arrays_of, assign
 
+# At its published width ALLNet takes a minute, and its towers are compared by themselves.
+CASES = [
+    (network, width)
+    for network in models.network_names()
+    for width in (0.125, 1.0)
+    if (network, width) != ("allnet", 1.0)
+]
 
-@pytest.mark.parametrize("network", models.network_names())
-@pytest.mark.parametrize("width", [0.125, 1.0], ids=["narrow", "published"])
+
+@pytest.mark.parametrize(("network", "width"), CASES)
 def test_twins_agree_within_1e_5(network, width, make_spec, build_trained, pixels):
     spec = make_spec(network, width=width)
     original = build_trained(keras, spec)
@@ -52,6 +62,35 @@ def test_pixels_are_standardised_inside_the_graph(either_keras, make_spec, pixel
     images = pixels(2, 96)
     expected = (images - np.array(mean)) / np.array(sd)
     np.testing.assert_allclose(inner.predict(images, verbose=0), expected, atol=1e-4)
+
+
+@pytest.fixture
+def in_bfloat16(either_keras) -> Iterator[ModuleType]:
+    """Layers compute in bfloat16, as in mixed-precision training."""
+    policies = either_keras.mixed_precision
+    change = getattr(policies, "set_global_policy", None) or policies.set_dtype_policy
+    change("mixed_bfloat16")
+    yield either_keras
+    change("float32")
+
+
+@pytest.mark.parametrize("network", ["se_resnext50", "mobilenetv2", "vgg16"])
+def test_pixels_and_probabilities_stay_float32_where_the_rest_is_not(
+    in_bfloat16, make_spec, network, pixels
+):
+    model = models.build(in_bfloat16, make_spec(network, size=64))
+    kinds = {layer.name: layer.compute_dtype for layer in model.layers}
+    floats = {"standardise", "logits", "probability"}
+    assert {kinds[name] for name in floats} == {"float32"}
+    assert {kinds[name] for name in kinds.keys() - floats - {"pixels"}} == {"bfloat16"}
+    inner = in_bfloat16.Model(model.inputs, model.get_layer("standardise").output)
+    found = inner.predict(pixels(1, 64), verbose=0)
+    np.testing.assert_allclose(found, (pixels(1, 64) - 31.5) / 47.25, atol=1e-6)
+    model.compile("adam", "binary_crossentropy", run_eagerly=True)
+    assert np.isfinite(model.train_on_batch(pixels(2, 64), np.array([0, 1])))
+    probabilities = model.predict(pixels(8, 64), verbose=0)
+    assert probabilities.dtype == np.float32
+    assert all(array.dtype == np.float32 for array in arrays_of(model).values())
 
 
 def test_the_zoo_holds_networks_and_not_what_they_are_made_of():
