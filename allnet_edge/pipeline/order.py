@@ -1,12 +1,11 @@
 """The stages of a build, in order: data, checked before anything runs."""
 
-import os
-
 from allnet_edge.errors import RecipeError
 from allnet_edge.pipeline.candidates import forms
 from allnet_edge.pipeline.stage import Stage
 from allnet_edge.spec.recipe import Recipe
 from allnet_edge.spec.target import Target
+from allnet_edge.training.backend import named_backend
 
 _ALL = (
     Stage(
@@ -18,7 +17,7 @@ _ALL = (
         tools=("keras", "tensorflow", "jax", "torch"),
         settings=lambda r, _: {
             "train": r.train.model_dump(mode="json") if r.train else None,
-            "backend": os.environ.get("KERAS_BACKEND", "the first that is installed"),
+            "backend": named_backend(),
         },
     ),
     Stage(

@@ -9,6 +9,11 @@ from allnet_edge.errors import MissingDependencyError, UsageError
 _PREFERENCE = (("tensorflow", "tensorflow"), ("jax", "jax"), ("torch", "torch"))
 
 
+def named_backend() -> str | None:
+    """What ``KERAS_BACKEND`` says, else the first engine that is installed; None without any."""
+    return os.environ.get("KERAS_BACKEND", next(iter(_installed()), None))
+
+
 def choose_backend() -> str:
     """Set ``KERAS_BACKEND`` where the user has not, to the first engine that is installed.
 
@@ -24,24 +29,27 @@ def choose_backend() -> str:
             "training needs Keras 3", fix="install the extra: pip install 'allnet-edge[train]'"
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    installed = [name for name, package in _PREFERENCE if importlib.util.find_spec(package)]
-    wanted = os.environ.get("KERAS_BACKEND")
+    wanted = named_backend()
     if wanted is None:
-        if not installed:
-            raise MissingDependencyError(
-                "Keras has no engine to run on", fix="install one of: tensorflow, jax, torch"
-            )
-        wanted = os.environ["KERAS_BACKEND"] = installed[0]
+        raise MissingDependencyError(
+            "Keras has no engine to run on", fix="install one of: tensorflow, jax, torch"
+        )
     if wanted not in dict(_PREFERENCE):
         raise UsageError(
             f"KERAS_BACKEND is '{wanted}'", fix="set it to tensorflow, jax or torch, or unset it"
         )
+    installed = _installed()
     if wanted not in installed:
         raise MissingDependencyError(
             f"KERAS_BACKEND is '{wanted}', which is not installed",
             fix=f"install it, or set KERAS_BACKEND to one of: {', '.join(installed) or '(none)'}",
         )
+    os.environ["KERAS_BACKEND"] = wanted
     return wanted
+
+
+def _installed() -> list[str]:
+    return [name for name, package in _PREFERENCE if importlib.util.find_spec(package)]
 
 
 def make_deterministic(engine: str, seed: int) -> None:

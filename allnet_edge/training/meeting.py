@@ -120,6 +120,10 @@ class Meeting:
             elif 0 not in self._links:
                 self._changed.wait_for(self._all_gone, 2 * _GRACE_SECONDS)
             self._left = True
+        if 0 in self._links and failure is not None:
+            # The end of this process closes it. Process 0 waits for that: were it gone before, the
+            # engine would abort here on its way out.
+            return
         for link in self._links.values():
             link.close()
 
@@ -129,13 +133,16 @@ class Meeting:
     def _listen(self, number: int, link: _Link) -> None:
         told = link.hear()
         with self._changed:
-            self._gone.add(number)
             if "done" not in told and not self._left:
                 why = f": {told['ended']}" if "ended" in told else ""
                 self._lost = f"process {number} has ended{why}"
+                threading.Thread(target=self._end_if_stuck, args=(self._lost,), daemon=True).start()
             self._changed.notify_all()
-        if self._lost is not None:
-            self._end_if_stuck(self._lost)
+        while told:  # it has said goodbye; gone it is when the connection closes
+            told = link.hear()
+        with self._changed:
+            self._gone.add(number)
+            self._changed.notify_all()
 
     def _end_if_stuck(self, lost: str) -> None:
         stuck = 0.0

@@ -21,6 +21,7 @@ LONG = 60  # seconds; nothing here takes that long unless it hangs
 
 # A program that asks for rows for ever, as training does.
 TRAINS = """
+import signal
 import sys
 from pathlib import Path
 import numpy as np
@@ -28,6 +29,7 @@ from allnet_edge.data.decode_pool import DecodedByProcesses
 from allnet_edge.data.pixels import ImageFiles
 from allnet_edge.spec.network import Preprocess
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has the tests ignore
 paths = [Path(path) for path in sys.argv[2:]]
 with DecodedByProcesses(ImageFiles(paths, Preprocess(size=512)), 2) as source:
     source.rows(np.arange(len(paths)))

@@ -1,5 +1,6 @@
 """Processes that train together find each other, or say who is missing; and hear who has ended."""
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -76,6 +77,28 @@ def test_process_0_is_the_last_to_leave(come):
         with second.shared_step(EngineError):
             pass  # though process 0 is done, nobody is lost
         second.leave(None)
+        leaving.result(SOON)
+
+
+def test_process_0_outlives_one_that_failed(come, port, monkeypatch):
+    monkeypatch.setattr(meeting, "_GRACE_SECONDS", SOON)
+    first = come(0)
+    came: list[socket.socket] = []
+
+    def arrive() -> bool:
+        with contextlib.suppress(OSError):
+            came.append(socket.create_connection(("127.0.0.1", port)))
+        return bool(came)
+
+    assert eventually(arrive)
+    with ThreadPoolExecutor(1) as pool, came[0] as second:
+        second.sendall(b'{"process": 1, "processes": 2}\n')
+        assert b"engine_port" in second.recv(100)
+        second.sendall(b'{"ended": "an image is broken"}\n')
+        leaving = pool.submit(first.result(SOON).leave, RuntimeError())
+        with pytest.raises(TimeoutError):
+            leaving.result(0.3)  # its engine is still there
+        second.close()
         leaving.result(SOON)
 
 
