@@ -5,6 +5,7 @@ the logits are where half precision could show. One Cast stands at each border, 
 two layers of the same precision: a value that went through half once has lost its digits.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -28,17 +29,31 @@ def fp16_from_onnx(float_model: Path, target: Path) -> None:
             check.
     """
     model = onnx.load(float_model)
-    graph = model.graph
-    _halve(graph, _float_nodes(graph))
-    del graph.value_info[:]
+    onnx.save(in_half(model, _float_nodes(model.graph), float_model), target)
+
+
+def in_half(model: onnx.ModelProto, kept: Collection[str], where: Path) -> onnx.ModelProto:
+    """Make every node half precision but the ``kept`` ones, and check the graph.
+
+    Args:
+        model: Changed in place.
+        kept: Names of nodes that stay as they are.
+        where: For messages.
+
+    Raises:
+        ConversionError: A weight is beyond the range of half precision, or the graph does not
+            check.
+    """
+    _halve(model.graph, kept)
+    del model.graph.value_info[:]
     try:
         model = onnx.shape_inference.infer_shapes(model, strict_mode=True)
         onnx.checker.check_model(model, full_check=True)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
         raise ConversionError(
-            f"the ONNX graph cannot be made float16: {first_line(error)}", where=float_model
+            f"the ONNX graph cannot be made float16: {first_line(error)}", where=where
         ) from error
-    onnx.save(model, target)
+    return model
 
 
 def _float_nodes(graph: onnx.GraphProto) -> set[str]:
@@ -49,7 +64,7 @@ def _float_nodes(graph: onnx.GraphProto) -> set[str]:
     return first | set(names[last[-1] :])
 
 
-def _halve(graph: onnx.GraphProto, kept: set[str]) -> None:
+def _halve(graph: onnx.GraphProto, kept: Collection[str]) -> None:
     """Make every node half but the ``kept`` ones, with a Cast behind what crosses the border."""
     weights = {t.name: t for t in graph.initializer if t.data_type == _FLOAT}
     halves: dict[str, TensorProto] = {}

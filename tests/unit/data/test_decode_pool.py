@@ -29,7 +29,9 @@ from allnet_edge.data.decode_pool import DecodedByProcesses
 from allnet_edge.data.pixels import ImageFiles
 from allnet_edge.spec.network import Preprocess
 
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has the tests ignore
+# What nohup, and a shell for what it puts into the background, have the tests ignore.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 paths = [Path(path) for path in sys.argv[2:]]
 with DecodedByProcesses(ImageFiles(paths, Preprocess(size=512)), 2) as source:
     source.rows(np.arange(len(paths)))

@@ -1,0 +1,76 @@
+"""Judging a form on the selection cells."""
+
+import numpy as np
+import pytest
+
+from allnet_edge.measure.cells import Cells
+from allnet_edge.search.selection import Selection
+from allnet_edge.spec.gate import GateSpec
+
+
+def selection(n: int = 400, gate: GateSpec | None = None) -> Selection:
+    rng = np.random.default_rng(1)
+    labels = np.arange(n) % 2 == 0
+    reference = np.where(labels, rng.uniform(0.6, 0.99, n), rng.uniform(0.01, 0.4, n))
+    reference = reference.astype(np.float32)
+    cells = Cells(tuple(map(str, range(n))), tuple(f"{i:064d}" for i in range(n)), labels)
+    images = np.zeros((n, 2, 2, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(n) % 251
+    return Selection(cells, images, reference, 0.5, gate or GateSpec())
+
+
+def test_the_float_network_itself_is_acceptable_on_any_number_of_cells():
+    for n in (20, 400):
+        whole = selection(n)
+        judged = whole.judge(whole.reference)
+        assert judged.acceptable
+        assert judged.cost.logit_snr_db is None
+        assert (judged.cost.flips, judged.cost.noise) == (0, 0.0)
+
+
+def test_a_shift_that_the_threshold_undoes_is_acceptable():
+    whole = selection()
+    shifted = (whole.reference * 0.5).astype(np.float32)
+    assert whole.cost(shifted).flips == 200
+    assert whole.judge(shifted).acceptable
+
+
+def test_lost_cells_of_one_class_are_named():
+    whole = selection()
+    worse = whole.reference.copy()
+    worse[:12:2], worse[1:13:2] = worse[1:13:2], worse[:12:2].copy()  # six of each class trade
+    judged = whole.judge(worse)
+    assert not judged.acceptable
+    assert "sensitivity -3.0 points" in judged.why
+    assert judged.cost.flips == 12
+
+
+def test_half_a_margin_is_the_limit():
+    whole = selection(gate=GateSpec(accuracy_ratio=0.9, auc=0.1))
+    for traded, acceptable in ((2, True), (3, False)):  # of 200: 1.0 and 1.5 points
+        worse = whole.reference.copy()
+        at = np.arange(traded) * 2
+        worse[at], worse[at + 1] = worse[at + 1], worse[at].copy()
+        assert whole.judge(worse).acceptable is acceptable
+
+
+@pytest.mark.parametrize("answer", [np.nan, 0.5])
+def test_answers_that_are_no_probabilities_are_refused(answer):
+    whole = selection()
+    judged = whole.judge(np.full(len(whole.cells), answer, np.float32))
+    assert not judged.acceptable
+    assert judged.verdict == "fail"
+    assert judged.cost is None
+
+
+def test_every_cell_is_asked_one_by_one_in_order():
+    whole = selection(30)
+    answers = whole.answers(lambda image: image[:, 0, 0, :1].astype(np.float32))
+    np.testing.assert_array_equal(answers, whole.images[:, 0, 0, 0])
+
+
+def test_noise_is_the_inverse_of_the_snr():
+    whole = selection()
+    cost = whole.cost(np.clip(whole.reference + 0.05, 0, 0.999).astype(np.float32))
+    assert cost.noise == pytest.approx(10 ** (-cost.logit_snr_db / 10))
+    assert 0 < cost.noise < 1
