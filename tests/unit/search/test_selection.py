@@ -45,13 +45,23 @@ def test_lost_cells_of_one_class_are_named():
     assert judged.cost.flips == 12
 
 
-def test_half_a_margin_is_the_limit():
-    whole = selection(gate=GateSpec(accuracy_ratio=0.9, auc=0.1))
-    for traded, acceptable in ((2, True), (3, False)):  # of 200: 1.0 and 1.5 points
+def test_half_a_margin_is_the_limit_where_no_form_can_pass():
+    whole = selection(200, GateSpec(accuracy_ratio=0.9, auc=0.1))
+    assert whole.judge(whole.reference).verdict == "inconclusive"
+    for traded, acceptable in ((1, True), (2, False)):  # of 100: 1 and 2 points
         worse = whole.reference.copy()
         at = np.arange(traded) * 2
         worse[at], worse[at + 1] = worse[at + 1], worse[at].copy()
         assert whole.judge(worse).acceptable is acceptable
+
+
+def test_where_the_float_network_passes_a_form_has_to_pass_too():
+    whole = selection(400, GateSpec(accuracy_ratio=0.9, auc=0.1))
+    worse = whole.reference.copy()
+    worse[:4:2], worse[1:5:2] = worse[1:5:2], worse[:4:2].copy()  # 1 point of each class
+    judged = whole.judge(worse)
+    assert judged.verdict == "inconclusive"
+    assert judged.why == "inconclusive where the float network itself is pass"
 
 
 @pytest.mark.parametrize("answer", [np.nan, 0.5])
