@@ -25,11 +25,16 @@ def build(
     split: Annotated[
         Path | None, typer.Option("--split", help="Another split than the run's own.")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="Another run to judge against, such as the teacher."),
+    ] = None,
     precision: Annotated[
-        str | None, typer.Option("--precision", help="auto, fp32, fp16 or int8.")
+        str | None, typer.Option("--precision", help="auto, fp32, fp16, int8 or mixed.")
     ] = None,
     prune: Annotated[
-        str | None, typer.Option("--prune", help="none, 2:4 or unstructured=S.")
+        str | None,
+        typer.Option("--prune", help="none, 2:4, unstructured=S or channels=R (share of MACs)."),
     ] = None,
     max_drop: Annotated[
         list[str] | None,
@@ -61,6 +66,7 @@ def build(
         run=run,
         data=data,
         split=split,
+        against=against,
         recipe=recipe,
         precision=precision,
         prune=prune,

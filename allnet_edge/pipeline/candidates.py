@@ -20,6 +20,7 @@ class Form:
         rung: Its step of the ladder in words.
         before: Id of the form that it was made from; ``keras`` is the float network.
         stage: Whose folder holds ``file``.
+        optional: Its stage may find that there is nothing to make.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Form:
     format: Format
     stage: str
     file: str
+    optional: bool = False
 
     def path(self, stages: Mapping[str, Path]) -> Path:
         """Where the file lies, given the folder of each stage."""
@@ -48,6 +50,14 @@ _FORMS = (
         "litert-int8", "int8", "litert-fp32", "litert", "int8", "tflite", "quantize",
         "model.int8.tflite",
     ),
+    Form(
+        "onnx-mixed", "mixed", "onnx-fp32", "onnx", "mixed", "onnx", "mixed", "model.mixed.onnx",
+        optional=True,
+    ),
+    Form(
+        "litert-mixed", "mixed", "litert-fp32", "litert", "mixed", "tflite", "mixed",
+        "model.mixed.tflite", optional=True,
+    ),
 )  # fmt: skip
 
 
@@ -55,3 +65,8 @@ def forms(recipe: Recipe, target: Target) -> tuple[Form, ...]:
     """The candidates of a build: what the recipe asks for and the target can use."""
     wanted = set(recipe.precisions) & set(target.precisions)
     return tuple(f for f in _FORMS if f.format in target.formats and f.precision in wanted)
+
+
+def made(recipe: Recipe, target: Target, stages: Mapping[str, Path]) -> tuple[Form, ...]:
+    """The candidates that there are, once the stages which make them have run."""
+    return tuple(f for f in forms(recipe, target) if not f.optional or f.path(stages).is_file())

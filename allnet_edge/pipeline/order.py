@@ -46,16 +46,26 @@ _ALL = (
         },
         reads_cells=True, reads_run=True,
     ),
+    Stage(
+        "mixed", "give back precision where int8 costs too much",
+        after=("reference", "export_onnx", "export_tflite", "quantize"),
+        tools=("onnx", "onnxruntime", "ai-edge-quantizer", "ai-edge-litert", "numpy"),
+        settings=lambda r, t: {
+            "mixed": r.mixed.model_dump(mode="json"), "gate": r.gate.model_dump(mode="json"),
+            "formats": list(t.formats), "threads": r.bench.threads,
+        },
+        reads_cells=True, reads_run=True,
+    ),
     Stage("half", "convert to float16", after=("export_onnx",), tools=("onnx", "onnxruntime")),
     Stage(
         "compile", "prove that TensorRT can build the graphs",
-        after=("export_onnx", "quantize", "half"),
+        after=("export_onnx", "quantize", "mixed", "half"),
         tools=("tensorrt-rtx", "tensorrt"),
         settings=lambda r, t: {"sms": list(t.trt_proof_sms), "forms": [f.id for f in forms(r, t)]},
     ),
     Stage(
         "gate", "judge every candidate against the float network",
-        after=("reference", "prune", "export_onnx", "export_tflite", "quantize", "half"),
+        after=("reference", "prune", "export_onnx", "export_tflite", "quantize", "mixed", "half"),
         tools=("onnxruntime", "ai-edge-litert", "numpy"),
         settings=lambda r, t: {
             "gate": r.gate.model_dump(mode="json"), "forms": [f.id for f in forms(r, t)],
@@ -65,15 +75,15 @@ _ALL = (
     ),
     Stage(
         "benchmark", "measure latency on this machine",
-        after=("export_onnx", "export_tflite", "quantize", "half", "gate"),
+        after=("export_onnx", "export_tflite", "quantize", "mixed", "half", "gate"),
         tools=("onnxruntime", "ai-edge-litert"),
         settings=lambda r, _: {"bench": r.bench.model_dump(mode="json")},
         reads_cells=True, reads_run=True,
     ),
     Stage(
         "report", "write the report",
-        after=("train", "reference", "prune", "export_onnx", "export_tflite", "quantize", "half",
-               "compile", "gate", "benchmark"),
+        after=("train", "reference", "prune", "export_onnx", "export_tflite", "quantize", "mixed",
+               "half", "compile", "gate", "benchmark"),
         tools=("jinja2",),
         settings=lambda r, t: {
             "recipe": r.model_dump(mode="json"), "target": t.model_dump(mode="json"),
@@ -101,8 +111,10 @@ def stages_of(recipe: Recipe, target: Target) -> tuple[Stage, ...]:
     if recipe.prune.kind == "none":
         left_out.add("prune")
     left_out |= {f"export_{name}" for name in ("onnx", "tflite") if name not in target.formats}
-    if not any(form.precision == "int8" for form in made):
+    if not any(form.precision in {"int8", "mixed"} for form in made):
         left_out.add("quantize")
+    if not any(form.precision == "mixed" for form in made):
+        left_out.add("mixed")
     if not any(form.precision == "fp16" for form in made):
         left_out.add("half")
     if not (target.trt_proof_sms and "tensorrt" in target.runtimes):

@@ -15,10 +15,11 @@ from allnet_edge.spec.recipe import PruneSpec, Recipe
 from allnet_edge.spec.target import Target, load_target
 
 _PRECISIONS = {
-    "auto": ("fp32", "fp16", "int8"),
+    "auto": ("fp32", "fp16", "int8", "mixed"),
     "fp32": ("fp32",),
     "fp16": ("fp16",),
     "int8": ("int8",),
+    "mixed": ("int8", "mixed"),
 }
 _DROPS = ("sensitivity", "specificity", "auc")
 
@@ -51,6 +52,7 @@ def make_plan(
     run: Path | None = None,
     data: Path | None = None,
     split: Path | None = None,
+    against: Path | None = None,
     recipe: Path | None = None,
     precision: str | None = None,
     prune: str | None = None,
@@ -59,6 +61,7 @@ def make_plan(
     """Resolve what the command line says.
 
     Args:
+        against: Another run whose answers the candidates are judged against.
         recipe: A TOML file; without it the defaults, or the embedded recipe without ``run``.
         precision, prune, max_drops: Override the recipe; ``max_drops`` like ``specificity=0.02``.
 
@@ -71,6 +74,7 @@ def make_plan(
     """
     device = load_target(target)
     _check_sources(run, data, split)
+    _check_against(against, run)
     resolved = _recipe(recipe, embedded=run is None)
     if (resolved.train is None) == (run is None):
         raise RecipeError(
@@ -90,8 +94,26 @@ def make_plan(
         data=data or out / "cells" / "cells",
         split=split,
         cache=out / ".scan",
+        against=against,
     )
     return Plan(out, device, resolved, sources, stages_of(resolved, device))
+
+
+def _check_against(against: Path | None, run: Path | None) -> None:
+    if against is None:
+        return
+    if run is None:
+        raise UsageError(
+            "--against needs --run: the embedded default is judged against its own network",
+            where=against,
+            fix="leave --against out, or give --run and --data",
+        )
+    if not (against / float_model.DESCRIPTION).is_file():
+        raise UsageError(
+            f"there is no finished run to judge against (no {float_model.DESCRIPTION})",
+            where=against,
+            fix="give the output folder of 'allnet-edge train'",
+        )
 
 
 def _check_sources(run: Path | None, data: Path | None, split: Path | None) -> None:

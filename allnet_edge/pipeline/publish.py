@@ -25,7 +25,7 @@ from allnet_edge.data.split import load_split
 from allnet_edge.measure.bench_report import BenchReport
 from allnet_edge.measure.gate_report import GateReport
 from allnet_edge.measure.system import package_version
-from allnet_edge.pipeline.candidates import Form, forms
+from allnet_edge.pipeline.candidates import Form, made
 from allnet_edge.pipeline.choose import Choice, choose
 from allnet_edge.pipeline.plan import Plan
 
@@ -33,7 +33,7 @@ _REPORTS = ("report.html", "report.md", "report.json")
 _RUNTIMES = {"onnx": "onnxruntime", "litert": "ai-edge-litert"}
 # Largest differences that other machines' kernels may make. Quantized ONNX depends on whether the
 # processor multiplies int8 without saturation, so that a last bit may move.
-_TOLERANCE = {"fp32": 1e-4, "fp16": 5e-3, "int8": 2e-2}
+_TOLERANCE = {"fp32": 1e-4, "fp16": 5e-3, "int8": 2e-2, "mixed": 2e-2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ def _write_bundle(
     model = plan.sources.model()
     split = load_split(plan.sources.split_path)
     verdicts = {candidate.id: candidate.verdict for candidate in gate.candidates}
-    made = {form.id: form for form in forms(plan.recipe, plan.target)}
-    kept = [made[name] for name in choice.order]
+    by_id = {form.id: form for form in made(plan.recipe, plan.target, stages)}
+    kept = [by_id[name] for name in choice.order]
     thresholds = json.loads((stages["gate"] / "thresholds.json").read_bytes())
     contents: dict[str, Path | bytes] = {
         **{f"model/{form.file}": form.path(stages) for form in kept},

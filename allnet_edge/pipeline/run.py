@@ -103,6 +103,7 @@ def _make(
             data=plan.sources.data,
             split=plan.sources.split,
             cache=plan.sources.cache,
+            against=plan.sources.against,
         )
         launch(request, build.log(stage.name), _named(stage.name, progress))
     progress(f"{stage.name}: {stage.title}", 1, 1)
@@ -120,6 +121,8 @@ def _inputs(build: BuildDir, plan: Plan, stage: Stage, identity: _Identity) -> d
         found |= identity.of_run
     if stage.reads_cells:
         found |= identity.of_cells
+    if stage.name == "reference":
+        found |= plan.sources.reference_identity()
     pinned = plan.recipe.calibration.pinned
     if stage.name == "quantize" and pinned is not None:
         found["pinned"] = sha256_file(pinned)

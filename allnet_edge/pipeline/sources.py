@@ -9,7 +9,7 @@ from allnet_edge.artifacts.files import sha256_file
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.data.scan import load_index
 from allnet_edge.data.split import Split, load_split
-from allnet_edge.errors import DataError
+from allnet_edge.errors import DataError, SplitError
 from allnet_edge.evaluation.seen import USED, own_split, refuse_seen
 from allnet_edge.measure.cells import Cells
 from allnet_edge.models.storage import float_model
@@ -25,6 +25,8 @@ class Sources:
         run: Folder of the float model.
         data: Root of the data set.
         split: A split file; None takes the one in ``run``.
+        against: Folder of another float model that the candidates are judged against, such as the
+            teacher of a distilled one; None judges them against ``run`` itself.
         cache: Folder where what is known about unchanged images is kept.
     """
 
@@ -32,6 +34,12 @@ class Sources:
     data: Path
     split: Path | None
     cache: Path
+    against: Path | None = None
+
+    @property
+    def reference(self) -> Path:
+        """The run whose answers the candidates are compared with."""
+        return self.against or self.run
 
     @property
     def split_path(self) -> Path:
@@ -63,6 +71,32 @@ class Sources:
         """What a stage that reads cells depends on."""
         index, _ = self.load(progress)
         return {"data": index.sha256, "split": sha256_file(self.split_path)}
+
+    def reference_identity(self) -> dict[str, str]:
+        """What the frozen answers depend on besides the run; the weights are hashed anew.
+
+        Raises:
+            IntegrityError: The weights were changed after training.
+            SplitError: It was trained on another split: it may have seen the gate's cells.
+            DataError: Its classes are others.
+        """
+        if self.against is None:
+            return {}
+        float_model.require_unchanged(self.against)
+        own, other = self.model(), float_model.read(self.against)
+        if own.split_sha256 != other.split_sha256:
+            raise SplitError(
+                "this network was trained on another split, so it may have seen the gate's cells",
+                where=self.against,
+                fix="train both on one split file: --split",
+            )
+        if own.label_index != other.label_index:
+            raise DataError(
+                "this network has other classes than the one that is built",
+                where=self.against,
+                fix=f"train it on: {', '.join(sorted(own.label_index))}",
+            )
+        return {"against": sha256_file(self.against / float_model.DESCRIPTION)}
 
     def run_identity(self) -> dict[str, str]:
         """What a stage that reads the float model depends on; the weights are hashed anew.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from allnet_edge.pipeline.candidates import Form, made
 from allnet_edge.pipeline.sources import Sources
 from allnet_edge.progress import Progress
 from allnet_edge.spec.recipe import Recipe
@@ -59,6 +60,11 @@ class Work:
     sources: Sources
     progress: Progress
     log: logging.Logger
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """The candidates that there are; for stages after those that make them."""
+        return made(self.recipe, self.target, self.stages)
 
     @property
     def float_model(self) -> Path:

@@ -36,7 +36,7 @@ from allnet_edge.spec.recipe import Recipe
 from allnet_edge.spec.target import Target
 
 _PR_SET_PDEATHSIG = 1
-_CONVERTS = {"prune", "export_onnx", "export_tflite", "quantize", "half", "compile"}
+_CONVERTS = {"prune", "export_onnx", "export_tflite", "quantize", "mixed", "half", "compile"}
 
 
 class Request(Frozen):
@@ -53,6 +53,7 @@ class Request(Frozen):
     data: Path
     split: Path | None
     cache: Path
+    against: Path | None = None
 
     def work(self, pipe: int) -> Work:
         """The same for the stage, with its progress going into ``pipe``."""
@@ -66,7 +67,7 @@ class Request(Frozen):
             stages=self.stages,
             recipe=self.recipe,
             target=self.target,
-            sources=Sources(self.run, self.data, self.split, self.cache),
+            sources=Sources(self.run, self.data, self.split, self.cache, self.against),
             progress=lambda what, done, total: _send(pipe, {"progress": [what, done, total]}),
             log=log,
         )

@@ -1,14 +1,12 @@
 """The layers of a float graph, put together into blocks and parts that a search treats as one."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import onnx
+from allnet_edge.models.storage.size import macs_of_layer
+from allnet_edge.models.towers.api import KerasModel
 
-_WEIGHTED = ("Conv", "MatMul", "Gemm")
 # Names of the zoo's layers begin with their block: conv2_block1_1_conv, mixed8_three_1_conv,
 # block3_conv2, block_1_expand, tap1_vgg_reduce, stage1_block2_se_squeeze, cluster2_mix.
 _BLOCK = re.compile(r"(conv\d+_block\d+|stage\d+_block\d+|block_\d+|tap\d+_[a-z]+|[A-Za-z]+\d*)")
@@ -28,12 +26,10 @@ class Layer:
 
     Attributes:
         name: Of the Keras layer.
-        node: Of its node in the float ONNX graph.
         macs: Multiply-accumulates of one image.
     """
 
     name: str
-    node: str
     macs: int
 
 
@@ -55,25 +51,12 @@ class Group:
         return sum(layer.macs for layer in self.layers)
 
 
-def layers_of(float_model: Path) -> tuple[Layer, ...]:
-    """Every layer that can be quantized, in the order of the graph.
+def layers_of(network: KerasModel) -> tuple[Layer, ...]:
+    """Every layer that can be quantized, in the order of the network.
 
     The last one is left out: it stays float in every form, since an int8 logit has 256 values.
-
-    Args:
-        float_model: From ``onnx_from_keras``: node names are ``network/layer/Operator``.
     """
-    model = onnx.shape_inference.infer_shapes(onnx.load(float_model))
-    weights = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    places = {
-        value.name: tuple(side.dim_value for side in value.type.tensor_type.shape.dim)
-        for value in (*model.graph.value_info, *model.graph.output)
-    }
-    found = [
-        Layer(_layer_name(node.name), node.name, _macs(node, weights, places))
-        for node in model.graph.node
-        if node.op_type in _WEIGHTED and node.input[1] in weights
-    ]
+    found = [Layer(one.name, macs) for one in network.layers if (macs := macs_of_layer(one))]
     return tuple(found[:-1])
 
 
@@ -97,20 +80,3 @@ def parts(layers: Iterable[Layer], network: str) -> tuple[Group, ...]:
 
 def _groups(found: Mapping[str, list[Layer]]) -> tuple[Group, ...]:
     return tuple(Group(name, tuple(layers)) for name, layers in found.items() if layers)
-
-
-def _layer_name(node: str) -> str:
-    pieces = node.split("/")
-    return pieces[1] if len(pieces) > 2 else pieces[0]
-
-
-def _macs(
-    node: onnx.NodeProto,
-    weights: Mapping[str, tuple[int, ...]],
-    places: Mapping[str, tuple[int, ...]],
-) -> int:
-    """Every output value costs one MAC per weight of its channel's kernel."""
-    shape = weights[node.input[1]]
-    if node.op_type == "Conv":  # kernel [out, in / groups, kh, kw]
-        return math.prod(places[node.output[0]]) * math.prod(shape[1:])
-    return math.prod(shape)

@@ -10,7 +10,8 @@ from allnet_edge.spec.base import Frozen, known_name, read_toml
 from allnet_edge.spec.shipped import shipped_folder
 
 Runtime = Literal["tensorrt", "onnx", "litert"]
-Precision = Literal["int8", "fp16", "fp32"]
+Precision = Literal["int8", "mixed", "fp16", "fp32"]
+"""``mixed``: int8, but for the layers that it costs too much in."""
 Format = Literal["onnx", "tflite"]
 
 FORMATS_OF_RUNTIME: dict[Runtime, Format] = {"tensorrt": "onnx", "onnx": "onnx", "litert": "tflite"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 # The smallest network of the zoo on few phantom cells: every stage is real, only small.
 RECIPE = """
-precisions = ["fp32", "fp16", "int8"]
+precisions = ["fp32", "fp16", "int8", "mixed"]
 [phantom]
 images = 900
 patients = 40
@@ -51,6 +51,6 @@ def run(*arguments: object, **options: object) -> "subprocess.CompletedProcess[s
 
 
 STAGES = (
-    "cells", "train", "reference", "prune", "export_onnx", "export_tflite", "quantize", "half",
-    "compile", "gate", "benchmark", "report",
+    "cells", "train", "reference", "prune", "export_onnx", "export_tflite", "quantize", "mixed",
+    "half", "compile", "gate", "benchmark", "report",
 )  # fmt: skip

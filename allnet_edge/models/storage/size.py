@@ -19,10 +19,11 @@ def macs_of(model: KerasModel) -> int:
     reaches it, padding included; biases, batch norm, pooling and activations are left out. A
     grouped convolution counts the weights of its own group.
     """
-    return sum(_macs(layer) for layer in model.layers)
+    return sum(macs_of_layer(layer) for layer in model.layers)
 
 
-def _macs(layer: Layer) -> int:
+def macs_of_layer(layer: Layer) -> int:
+    """Those of one layer; 0 where it has no kernel."""
     kernels = [w for w in layer.weights if w.name.rsplit("/", 1)[-1].split(":")[0] in _KERNELS]
     places = math.prod(layer.output.shape[1:-1])
     return sum(math.prod(kernel.shape) * places for kernel in kernels)

@@ -16,7 +16,7 @@ from allnet_edge.measure.bench_report import BenchReport, BenchRow
 from allnet_edge.measure.gate_report import GateReport
 from allnet_edge.measure.latency import LatencyRun, measure_single_stream
 from allnet_edge.measure.system import describe
-from allnet_edge.pipeline.candidates import Form, forms
+from allnet_edge.pipeline.candidates import Form
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.spec.gate import Verdict
 from allnet_edge.spec.network import Preprocess
@@ -37,7 +37,7 @@ def run(work: Work) -> None:
     images = load_batch(paths, preprocess)
     measured: list[tuple[BenchRow, LatencyRun]] = []
     lines: list[str] = []
-    for form in forms(work.recipe, work.target):
+    for form in work.forms:
         row, inference, whole = _measure(
             work,
             form,

@@ -10,7 +10,7 @@ from allnet_edge.artifacts.files import sha256_bytes, write_bytes, write_json
 from allnet_edge.convert.engine_from_onnx import EngineBuilder
 from allnet_edge.errors import ConversionError
 from allnet_edge.measure.system import package_version
-from allnet_edge.pipeline.candidates import Form, forms
+from allnet_edge.pipeline.candidates import Form
 from allnet_edge.pipeline.stage import Work
 
 NOTE = "proof that the graph is legal, not a Jetson engine"
@@ -22,7 +22,7 @@ def run(work: Work) -> None:
     A refusal is recorded and shown in the report; it does not stop the build, since the graph may
     still serve other runtimes of the target.
     """
-    graphs = [form for form in forms(work.recipe, work.target) if form.format == "onnx"]
+    graphs = [form for form in work.forms if form.format == "onnx"]
     rows: list[dict[str, object]] = []
     if _has_gpu() and (trt := _load("tensorrt")) is not None:
         real = EngineBuilder(trt)

@@ -17,11 +17,9 @@ from allnet_edge.measure.cells import Cells, Scores, require_unseen
 from allnet_edge.measure.gate import judge
 from allnet_edge.measure.gate_report import GateCandidate, GateReport
 from allnet_edge.measure.thresholds import transfer_threshold
-from allnet_edge.pipeline.candidates import forms
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.pipeline.stages.scoring import Judged, Probabilities, Reference, save_arrays, score
-
-PRUNED = "keras-pruned"
+from allnet_edge.pipeline.stages.steps import steps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class _Answers:
 
 def run(work: Work) -> None:
     """Write ``gate.json``, ``thresholds.json``, ``rungs.json``, ``scores.npz`` and ``flips.csv``;
-    ``pruned.json`` with the verdict on the pruned Keras network; ``golden.npz`` for the bundle.
+    the verdict on each float step (``pruned.json``...); ``golden.npz`` for the bundle.
 
     Raises:
         SplitError: A calibration image, or its patient, is among the gate's cells.
@@ -48,12 +46,12 @@ def run(work: Work) -> None:
     before = Scores(reference.test, reference.threshold)
 
     answers: dict[str, _Answers] = {}
-    if "prune" in work.stages:
-        with np.load(work.stages["prune"] / "answers.npz") as stored:
-            answers[PRUNED] = _Answers(stored["validation"], stored["test"])
+    for step in steps_of(work):
+        with np.load(work.stages[step.stage] / step.file) as stored:
+            answers[step.id] = _Answers(stored["validation"], stored["test"])
     probes = golden_images(model.spec.input_size)
     golden: dict[str, npt.NDArray[np.generic]] = {"images": probes}
-    for form in forms(work.recipe, work.target):
+    for form in work.forms:
         with open_file(form.path(work.stages), work.recipe.bench.threads) as runner:
             golden[form.id] = runner.infer(probes).reshape(len(probes))
             answers[form.id] = _Answers(
@@ -78,7 +76,7 @@ def run(work: Work) -> None:
     }
     judged_forms = [
         GateCandidate.of(verdicts[f.id], f.id, engine=f.engine, precision=f.precision)
-        for f in forms(work.recipe, work.target)
+        for f in work.forms
     ]
     report = GateReport.of(
         test.cells, work.recipe.gate, judged_forms, split=split.protocol, leaking=split.leaking
@@ -88,9 +86,9 @@ def run(work: Work) -> None:
     write_json(work.folder / "gate.json", report.model_dump(mode="json"))
     write_json(work.folder / "thresholds.json", _thresholds(answers, thresholds))
     write_json(work.folder / "rungs.json", _rungs(work, reference, answers))
-    if PRUNED in verdicts:  # no candidate, but the report must be able to name it as the culprit
-        judged_pruned = GateCandidate.of(verdicts[PRUNED], PRUNED, engine="keras", precision="fp32")
-        write_json(work.folder / "pruned.json", judged_pruned.model_dump(mode="json"))
+    for step in steps_of(work):  # no candidates, but the report must be able to name a culprit
+        found = GateCandidate.of(verdicts[step.id], step.id, engine="keras", precision="fp32")
+        write_json(step.verdict(work.folder), found.model_dump(mode="json"))
     save_arrays(work.folder / "golden.npz", golden)
     save_arrays(work.folder / "scores.npz", {name: a.test for name, a in answers.items()})
     write_text(work.folder / "flips.csv", _flips_csv(test.cells, before, answers, thresholds))
@@ -135,12 +133,14 @@ def _rungs(
     work: Work, reference: Reference, answers: Mapping[str, _Answers]
 ) -> dict[str, dict[str, object]]:
     """How far each rung is from the one before it, so that the failing step is named."""
-    before = {form.id: form.before for form in forms(work.recipe, work.target)}
-    start = PRUNED if PRUNED in answers else "keras"
+    before = {form.id: form.before for form in work.forms}
+    steps = [step.id for step in steps_of(work)]
+    before |= dict(zip(steps, ["keras", *steps], strict=False))
+    start = steps[-1] if steps else "keras"
     found: dict[str, dict[str, object]] = {}
     for name, answer in answers.items():
         previous = before.get(name, "keras")
-        if name != PRUNED and previous not in answers:
+        if name not in steps and previous not in answers:
             previous = start  # also where the float graph was not asked for as a candidate
         base = answers[previous].test if previous in answers else reference.test
         usable = bool(np.isfinite(answer.test).all() and np.isfinite(base).all())

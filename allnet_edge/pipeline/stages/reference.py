@@ -1,6 +1,7 @@
 """The float network's answers, frozen: what every candidate is compared with."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,25 +16,19 @@ from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.pipeline.stages.scoring import Judged, Probabilities, save_arrays, score
 
+OWN = "own.npz"
+
 
 def run(work: Work) -> None:
     """Write ``reference.npz``: per part the ids, hashes, labels and probabilities, and the
-    threshold, fitted on validation cells.
+    threshold, fitted on validation cells; ``own.npz`` with the answers of the network that is
+    built, where it is judged against another.
     """
     require_full_float32()
-    model, network = float_model.instantiate(tf_keras, work.sources.run)
-    index, split = work.sources.load(work.progress)
-    answers: dict[str, _Answers] = {}
-    for part in ("validation", "test"):
-        judged = Judged.of(part, index, split, model)
-        scores = score(
-            lambda images: network.predict(images.astype(np.float32), verbose=0),
-            judged.paths,
-            model.spec.preprocess,
-            f"Keras on {part} cells",
-            work.progress,
-        )
-        answers[part] = _Answers(judged.cells, scores)
+    answers = _answers_of(work, work.sources.reference)
+    if work.sources.against is not None:
+        own = _answers_of(work, work.sources.run)
+        save_arrays(work.folder / OWN, {part: answer.scores for part, answer in own.items()})
     fitted = answers["validation"]
     threshold = fit_threshold(fitted.cells.labels, fitted.scores)
     arrays: dict[str, npt.NDArray[np.generic]] = {"threshold": np.array(threshold)}
@@ -60,3 +55,21 @@ def run(work: Work) -> None:
 class _Answers:
     cells: Cells
     scores: Probabilities
+
+
+def _answers_of(work: Work, run: Path) -> dict[str, _Answers]:
+    """Of the network in a run, on the parts that are judged; its own preprocessing."""
+    model, network = float_model.instantiate(tf_keras, run)
+    index, split = work.sources.load(work.progress)
+    answers: dict[str, _Answers] = {}
+    for part in ("validation", "test"):
+        judged = Judged.of(part, index, split, model)
+        scores = score(
+            lambda images: network.predict(images.astype(np.float32), verbose=0),
+            judged.paths,
+            model.spec.preprocess,
+            f"{model.spec.network} in Keras on {part} cells",
+            work.progress,
+        )
+        answers[part] = _Answers(judged.cells, scores)
+    return answers

@@ -19,12 +19,13 @@ from allnet_edge.measure.estimates import estimate
 from allnet_edge.measure.gate_report import GateCandidate, GateReport
 from allnet_edge.measure.metrics import confusion, roc_curve
 from allnet_edge.measure.system import describe
+from allnet_edge.models.storage import float_model
 from allnet_edge.models.storage.float_model import FloatModel
-from allnet_edge.pipeline.candidates import Form, forms
+from allnet_edge.pipeline.candidates import Form
 from allnet_edge.pipeline.choose import Choice, choose
 from allnet_edge.pipeline.stage import Work
-from allnet_edge.pipeline.stages.gate import PRUNED
 from allnet_edge.pipeline.stages.scoring import Judged, Reference
+from allnet_edge.pipeline.stages.steps import is_step, steps_of
 from allnet_edge.report import document as doc
 from allnet_edge.report.model_card import model_card
 from allnet_edge.report.render import render_html, render_markdown
@@ -111,22 +112,22 @@ class _Gatherer:
             id="keras", rung="keras", engine="keras", precision="fp32", n=len(self.test.cells)
         )
         rungs = [self._scored(reference, self._float_scores())]
-        if PRUNED in self.scores:
+        for step in steps_of(self.work):
             verdict = GateCandidate.model_validate_json(
-                (self.work.stages["gate"] / "pruned.json").read_bytes()
+                step.verdict(self.work.stages["gate"]).read_bytes()
             )
-            step = reference.model_copy(
+            rung = reference.model_copy(
                 update={
-                    "id": PRUNED,
-                    "rung": "pruned",
+                    "id": step.id,
+                    "rung": step.rung,
                     "verdict": verdict.verdict,
                     "checks": verdict.checks,
                     "flips": verdict.flips,
-                    "why": "a step of the ladder, not a candidate: shows what pruning alone lost",
+                    "why": step.shows,
                 }
             )
-            rungs.append(self._scored(step, self._scores_of(PRUNED)))
-        rungs += [self._candidate(form) for form in forms(self.work.recipe, self.work.target)]
+            rungs.append(self._scored(rung, self._scores_of(step.id)))
+        rungs += [self._candidate(form) for form in self.work.forms]
         return tuple(rungs)
 
     def _scores_of(self, name: str) -> Scores | None:
@@ -201,7 +202,7 @@ class _Gatherer:
 
     def _sizes(self) -> tuple[doc.FileSize, ...]:
         sizes = []
-        for form in forms(self.work.recipe, self.work.target):
+        for form in self.work.forms:
             data = form.path(self.work.stages).read_bytes()
             zipped = len(zlib.compress(data, 6))
             sizes.append(doc.FileSize(file=form.file, raw_bytes=len(data), zipped_bytes=zipped))
@@ -222,7 +223,7 @@ class _Gatherer:
     def _flips(self) -> tuple[doc.Flip, ...]:
         path = self.work.stages["gate"] / "flips.csv"
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = [row for row in csv.DictReader(stream) if row["candidate"] != PRUNED]
+            rows = [row for row in csv.DictReader(stream) if not is_step(row["candidate"])]
         where = dict(zip(self.test.cells.ids, self.test.paths, strict=True))
         pictures = {name: thumbnail(where[name]) for name in _first(rows, _MOST_FLIPS)}
         classes = self.model.spec.classes
@@ -285,6 +286,13 @@ class _Gatherer:
         found = []
         if self.split.leaking:
             found.append(f"the split leaks: {self.split.why}")
+        against = self.work.sources.against
+        if against is not None:
+            judge = float_model.read(against)
+            found.append(
+                f"every candidate is judged against another network, the {judge.spec.network} with "
+                f"weights {judge.weights_sha256[:12]}, and not against the one it was made from"
+            )
         if self.gate.patients is None:
             found.append("patients are unknown, so intervals take the cells as independent")
         found += self._unproven()

@@ -46,7 +46,7 @@ def test_the_embedded_default_has_every_stage(tmp_path: Path) -> None:
     assert plan.embedded
     assert [stage.name for stage in plan.stages] == [
         "cells", "train", "reference", "prune", "export_onnx", "export_tflite", "quantize",
-        "half", "compile", "gate", "benchmark", "report",
+        "mixed", "half", "compile", "gate", "benchmark", "report",
     ]  # fmt: skip
 
 

@@ -1,25 +1,21 @@
 """Layers of a graph, its blocks and its parts."""
 
-import onnx
 import pytest
 import tf_keras
 
 from allnet_edge import models
-from allnet_edge.convert.onnx_from_keras import onnx_from_keras
 from allnet_edge.models.storage.size import macs_of
 from allnet_edge.search.groups import Layer, blocks, layers_of, parts
 from allnet_edge.spec.network import NetworkSpec, Preprocess
 
 
 @pytest.fixture(scope="module")
-def allnet(tmp_path_factory):
+def allnet():
     spec = NetworkSpec(
         network="allnet", preprocess=Preprocess(size=96), classes=("a", "b"), width=0.0625
     )
     network = models.build(tf_keras, spec)
-    path = tmp_path_factory.mktemp("groups") / "float.onnx"
-    onnx.save(onnx_from_keras(network, 96), path)
-    return network, layers_of(path)
+    return network, layers_of(network)
 
 
 def test_every_layer_but_the_last_is_there_with_its_macs(allnet):
@@ -63,7 +59,7 @@ def test_a_network_of_one_tower_is_one_part(allnet):
     ],
 )
 def test_blocks_are_the_first_words_of_names(names, block):
-    layers = [Layer(name, f"net/{name}/Conv2D", 7) for name in (*names, "other9_conv")]
+    layers = [Layer(name, 7) for name in (*names, "other9_conv")]
     first, other = blocks(layers)
     assert first.name == block
     assert first.names == set(names)

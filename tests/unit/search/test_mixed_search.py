@@ -12,7 +12,7 @@ from allnet_edge.search.selection import Judgement
 
 def groups_of(macs: list[int]) -> tuple[Group, ...]:
     return tuple(
-        Group(f"g{i}", (Layer(f"layer{i}", f"net/layer{i}/Conv2D", m),)) for i, m in enumerate(macs)
+        Group(f"g{i}", (Layer(f"layer{i}", m),)) for i, m in enumerate(macs)
     )
 
 

@@ -1,0 +1,48 @@
+"""The cells of the validation part that a stage may choose by."""
+
+import numpy as np
+
+from allnet_edge.data.images import load_batch
+from allnet_edge.measure.cells import Cells
+from allnet_edge.pipeline.stage import Work
+from allnet_edge.pipeline.stages.scoring import Judged, Reference
+from allnet_edge.search.selection import Selection
+
+_SEED = 0
+
+
+def selection_of(work: Work, images: int) -> Selection:
+    """At most ``images`` validation cells, half of each class as far as there are so many.
+
+    Raises:
+        IntegrityError: The frozen answers are about other cells.
+    """
+    model = work.sources.model()
+    index, split = work.sources.load(work.progress)
+    judged = Judged.of("validation", index, split, model)
+    reference = Reference.read(work, judged.cells)
+    chosen = _balanced(judged.cells, images)
+    cells = judged.cells
+    return Selection(
+        cells=Cells(
+            ids=tuple(cells.ids[i] for i in chosen),
+            sha256s=tuple(cells.sha256s[i] for i in chosen),
+            labels=cells.labels[chosen],
+            patients=None if cells.patients is None else tuple(cells.patients[i] for i in chosen),
+        ),
+        images=load_batch([judged.paths[i] for i in chosen], model.spec.preprocess),
+        reference=reference.validation[chosen],
+        threshold=reference.threshold,
+        gate=work.recipe.gate,
+    )
+
+
+def _balanced(cells: Cells, images: int) -> list[int]:
+    """Places of the chosen cells, in order."""
+    rng = np.random.default_rng(_SEED)
+    groups = sorted(
+        (rng.permutation(np.flatnonzero(cells.labels == kind)) for kind in (True, False)), key=len
+    )
+    fewer = groups[0][: images // 2]
+    more = groups[1][: images - len(fewer)]
+    return sorted(np.concatenate([fewer, more]).tolist())
