@@ -12,7 +12,9 @@ from allnet_edge.spec.gate import GateSpec
 from allnet_edge.spec.target import Precision
 from allnet_edge.spec.training import TrainSettings
 
-_PRUNE = re.compile(r"none|2:4|unstructured=(?P<sparsity>0?\.\d+)")
+_PRUNE = re.compile(
+    r"none|2:4|unstructured=(?P<sparsity>0?\.\d+)|channels=(?P<macs>0?\.\d+)(?P<zeros>,2:4)?"
+)
 
 
 class PruneSpec(Frozen):
@@ -20,39 +22,55 @@ class PruneSpec(Frozen):
 
     Attributes:
         kind: ``2:4`` zeroes two of every four weights along the input channels, the pattern that
-            sparse tensor cores skip; ``unstructured`` zeroes the smallest weights of a layer.
+            sparse tensor cores skip; ``unstructured`` zeroes the smallest weights of a layer;
+            ``channels`` removes whole channels, so that a smaller dense network is left.
         sparsity: Share of zeros, for ``unstructured``.
-        epochs: Fine-tuning epochs on the training part.
+        macs: Share of the multiply-accumulates that is kept at most, for ``channels``.
+        importance: By what ``channels`` chooses: first-order Taylor (Molchanov et al. 2019, arXiv
+            1906.10771) or the scales of the batch norms (Liu et al. 2017, arXiv 1708.06519).
+        steps: In how many steps ``channels`` goes to its budget, with an epoch of fine-tuning
+            between two of them.
+        two_of_four: With ``channels``, whether the rest is made 2:4 sparse too.
+        epochs: Fine-tuning epochs on the training part, after the last step.
         learning_rate: Of Adam while fine-tuning, falling to zero by a cosine.
         distil: Share of the float network's probability in the target that is fine-tuned towards
             (Hinton et al. 2015, arXiv 1503.02531); the rest is the true label. The gate compares
             with the float network, so its answers are what should be kept.
     """
 
-    kind: Literal["none", "2:4", "unstructured"] = "none"
+    kind: Literal["none", "2:4", "unstructured", "channels"] = "none"
     sparsity: float = Field(default=0.5, gt=0, lt=1)
+    macs: float = Field(default=0.5, gt=0, lt=1)
+    importance: Literal["taylor", "bn-scale"] = "taylor"
+    steps: int = Field(default=1, ge=1, le=100)
+    two_of_four: bool = False
     epochs: int = Field(default=2, ge=1, le=1000)
     learning_rate: float = Field(default=1e-4, gt=0, le=1)
     distil: float = Field(default=1.0, ge=0, le=1)
 
     @classmethod
     def parse(cls, text: str, base: "PruneSpec | None" = None) -> "PruneSpec":
-        """From the command line: ``none``, ``2:4`` or ``unstructured=0.5``.
+        """From the command line: ``none``, ``2:4``, ``unstructured=0.5``, ``channels=0.5`` or
+        ``channels=0.5,2:4``.
 
         Raises:
             RecipeError: Anything else.
         """
         match = _PRUNE.fullmatch(text)
-        share = float(match["sparsity"] or 0.5) if match else 0.0
+        given = match and (match["sparsity"] or match["macs"])
+        share = float(given or 0.5)
         # A text such as 0.0 or 0.9999... may still be a share of nothing or of everything.
         if match is None or not 0 < share < 1:
             raise RecipeError(
                 f"--prune does not know '{text}'",
-                fix="give none, 2:4 or unstructured=S with 0 < S < 1, e.g. unstructured=0.5",
+                fix="give none, 2:4, unstructured=S with 0 < S < 1, e.g. unstructured=0.5, or "
+                "channels=R or channels=R,2:4 where 0 < R < 1 is the share of the MACs to keep",
             )
         changed: dict[str, object] = {"kind": text.partition("=")[0]}
         if match["sparsity"]:
             changed["sparsity"] = share
+        if match["macs"]:
+            changed |= {"macs": share, "two_of_four": match["zeros"] is not None}
         return (base or cls()).model_copy(update=changed)
 
 
@@ -67,6 +85,19 @@ class CalibrationSpec(Frozen):
     images: int = Field(default=512, ge=8, le=100_000)
     seed: int = Field(default=0, ge=0)
     pinned: Path | None = None
+
+
+class MixedSpec(Frozen):
+    """How layers are looked for that int8 costs too much in.
+
+    Attributes:
+        images: Validation cells to judge forms on, at most; half of each class.
+        sensitivity: What is measured even where int8 is acceptable: the cost of quantizing only
+            one ``part`` (a tower of ALLNet), only one ``block``, or nothing.
+    """
+
+    images: int = Field(default=256, ge=16, le=100_000)
+    sensitivity: Literal["none", "parts", "blocks"] = "none"
 
 
 class BenchSpec(Frozen):
@@ -96,9 +127,10 @@ class Recipe(Frozen):
         phantom, train: Only without ``--run``: what is generated, and what is trained on it.
     """
 
-    precisions: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+    precisions: tuple[Precision, ...] = ("fp32", "fp16", "int8", "mixed")
     prune: PruneSpec = PruneSpec()
     calibration: CalibrationSpec = CalibrationSpec()
+    mixed: MixedSpec = MixedSpec()
     gate: GateSpec = GateSpec()
     bench: BenchSpec = BenchSpec()
     phantom: PhantomSpec | None = None
