@@ -75,6 +75,20 @@ def train(
         str | None, typer.Option("--precision", help="float32 or bfloat16 (mixed precision).")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed")] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option("--teacher", help="RUN folder of a network to learn from; its split is used."),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", help="That softens the teacher's answers.")
+    ] = None,
+    distil_weight: Annotated[
+        float | None, typer.Option("--distil-weight", help="Share of the teacher in the loss.")
+    ] = None,
+    hints: Annotated[
+        str | None,
+        typer.Option("--hints", help="Compare maps too: none, auto or MINE=TEACHERS,..."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in the output folder.")
     ] = False,
@@ -111,7 +125,7 @@ def train(
     from allnet_edge.spec.base import parse
     from allnet_edge.spec.training import TrainRuntime
     from allnet_edge.training.backend import choose_backend
-    from allnet_edge.training.settings import resolve
+    from allnet_edge.training.settings import parse_hints, resolve
 
     given = {
         "input_size": input_size,
@@ -128,7 +142,12 @@ def train(
         "precision": precision,
         "seed": seed,
     }
-    told = resolve(model, recipe, given)
+    distil = {
+        "temperature": temperature,
+        "weight": distil_weight,
+        "hints": None if hints is None else parse_hints(hints),
+    }
+    told = resolve(model, recipe, given, taught=teacher is not None, distil=distil)
     runtime = parse(
         {
             "workers": workers,
@@ -164,6 +183,8 @@ def train(
         settings, said = fit_crop(told, index, asked=crop is not None)
         if said:
             console.say(said)
+        if teacher is not None and split is None and protocol is None:
+            split = teacher / "split.json"
         chosen = choose_split(index, split, protocol=protocol, seed=settings.seed)
         console.say(chosen.why)
         # Process 0 alone writes the run, so only it takes the folder.
@@ -176,6 +197,7 @@ def train(
                 out,
                 runtime=runtime,
                 crew=crew,
+                teacher=teacher,
                 resume=resume,
                 progress=progress,
             )

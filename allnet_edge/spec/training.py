@@ -4,7 +4,13 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from allnet_edge.spec.base import Frozen
 
@@ -23,6 +29,41 @@ class LayerRate(Frozen):
 
     layers: str
     learning_rate: float = Field(gt=0, le=1)
+
+
+class Hint(Frozen):
+    """Two layers, the student's of which is to say what the teacher's says.
+
+    Attributes:
+        student, teacher: Names of layers whose outputs are maps [n, h, w, channels].
+    """
+
+    student: str
+    teacher: str
+
+
+class Distil(Frozen):
+    """How a network learns from a trained one.
+
+    The loss of a cell is ``(1 - weight) * cross-entropy of its class + weight * T^2 * KL(teacher at
+    T, student at T) + hint_weight * mean error of the hints``. Hinton et al. 2015 (arXiv
+    1503.02531) for the soft targets and the factor T^2; Romero et al. 2014 (arXiv 1412.6550) for
+    hints. OUR READING: one stage for all, where Romero trains towards the hint first.
+
+    Attributes:
+        temperature: T, by which both networks' logits are divided before the softmax. Of two
+            classes, whose networks have one sigmoid unit, the logits are 0 and the unit's.
+        weight: Share of the soft targets; the rest is the true class.
+        hints: ``none``, pairs of layers, or ``auto``: the last maps at each share of the input (a
+            half, a quarter...) that both networks have, of the three smallest.
+        hint_weight: Of the hints, whose error is relative to the teacher's map: 1 is that of a
+            student that says nothing.
+    """
+
+    temperature: float = Field(default=4.0, gt=0, le=100)
+    weight: float = Field(default=0.9, ge=0, le=1)
+    hints: Literal["none", "auto"] | tuple[Hint, ...] = "none"
+    hint_weight: float = Field(default=1.0, gt=0, le=1000)
 
 
 class TrainSettings(Frozen):
@@ -62,6 +103,8 @@ class TrainSettings(Frozen):
         precision: ``bfloat16`` computes in it and keeps float32 weights (mixed precision).
         tta_rotations: Turns over which ``evaluate`` takes the mean logit; 1 is none.
         seed: Of the initial weights, the order of the images, SMOTE and the augmentation.
+        distil: How to learn from a teacher; None learns from the true classes alone. Not written
+            where it is None, so that runs made before there were teachers keep their identity.
     """
 
     model: str
@@ -89,6 +132,12 @@ class TrainSettings(Frozen):
     precision: Precision = "float32"
     tta_rotations: int = Field(default=1, ge=1, le=360)
     seed: int = Field(default=0, ge=0)
+    distil: Distil | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_empty_distil(self, plain: SerializerFunctionWrapHandler) -> dict[str, object]:
+        fields: dict[str, object] = plain(self)
+        return fields if self.distil else {k: v for k, v in fields.items() if k != "distil"}
 
     @model_validator(mode="after")
     def _one_way_of_weighting(self) -> "TrainSettings":

@@ -12,10 +12,12 @@ from allnet_edge.spec.network import NetworkSpec
 from allnet_edge.spec.training import Precision, TrainSettings
 from allnet_edge.training.augment import with_augmentation
 from allnet_edge.training.backend import make_deterministic
+from allnet_edge.training.distil import lesson
 from allnet_edge.training.distribute import Crew
 from allnet_edge.training.freeze import freeze
 from allnet_edge.training.initial import initialise
 from allnet_edge.training.optimiser import make_optimiser
+from allnet_edge.training.teacher import Teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Models:
 
     Attributes:
         network: What is stored and exported.
-        trained: The network behind its augmentation, compiled.
+        trained: The network behind its augmentation, with its teacher if it has one, compiled.
         judged: What predicts: the network, or a copy on one device beside a crew of several.
         came_from: Where the initial weights came from, for the record.
         frozen: Names of the layers that are not trained.
@@ -42,15 +44,22 @@ class Models:
             assign(self.judged, arrays_of(self.network))
 
 
-def assemble(settings: TrainSettings, spec: NetworkSpec, crew: Crew, steps: int) -> Models:
+def assemble(
+    settings: TrainSettings,
+    spec: NetworkSpec,
+    crew: Crew,
+    steps: int,
+    teacher: Teacher | None = None,
+) -> Models:
     """Build, initialise and compile.
 
     Args:
         steps: Of an epoch.
+        teacher: Where the settings distil.
 
     Raises:
         UsageError, EnvironmentMismatch, IntegrityError: The initial weights cannot be had.
-        RecipeError: The recipe names layers that the network does not have.
+        RecipeError: The recipe names layers that the network or its teacher does not have.
     """
     make_deterministic(keras.backend.backend(), settings.seed)
     frozen: list[str] = []
@@ -60,17 +69,34 @@ def assemble(settings: TrainSettings, spec: NetworkSpec, crew: Crew, steps: int)
         # Random filters that stay random would learn nothing.
         if settings.weights != "none" and settings.freeze is not None:
             frozen = freeze(network, settings.freeze)
-        trained = with_augmentation(network, settings)
-        trained.compile(
-            optimizer=make_optimiser(settings, network, steps),
-            loss="binary_crossentropy" if spec.units == 1 else "sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
+        trained = _compiled(settings, spec, network, steps, teacher)
     judged = network
     if crew.devices > 1:  # predicting would have to split every batch, the last one too
         with computing_in(settings.precision):
             judged = models.build(keras, spec)
     return Models(network, trained, judged, came_from, tuple(frozen))
+
+
+def _compiled(
+    settings: TrainSettings,
+    spec: NetworkSpec,
+    network: keras.Model,
+    steps: int,
+    teacher: Teacher | None,
+) -> keras.Model:
+    optimiser = make_optimiser(settings, network, steps)
+    if teacher is not None and settings.distil is not None:
+        taught = lesson(network, settings, settings.distil, teacher)
+        accuracy = keras.metrics.MeanMetricWrapper(taught.told.accuracy, name="accuracy")
+        taught.model.compile(optimizer=optimiser, loss=taught.loss, metrics=[accuracy])
+        return taught.model
+    trained = with_augmentation(network, settings)
+    trained.compile(
+        optimizer=optimiser,
+        loss="binary_crossentropy" if spec.units == 1 else "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return trained
 
 
 @contextmanager

@@ -23,13 +23,18 @@ class RandomSymmetry(keras.layers.Layer):  # type: ignore[misc]  # keras ships n
 
     def call(self, images: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         """Pixels of the same shape; unchanged outside training."""
-        if not training:
-            return images
+        return self.turned(images)[0] if training else images
+
+    def turned(self, images: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+        """Pixels of the same shape, and which symmetry each has, booleans [n, 3, 1, 1, 1]: turned
+        over along the height, then along the width, then mirrored at the diagonal.
+        """
         count = keras.ops.shape(images)[0]
         draws = keras.random.uniform((count, 3, 1, 1, 1), seed=self.draws) < 0.5
         images = keras.ops.where(draws[:, 0], keras.ops.flip(images, axis=1), images)
         images = keras.ops.where(draws[:, 1], keras.ops.flip(images, axis=2), images)
-        return keras.ops.where(draws[:, 2], keras.ops.transpose(images, (0, 2, 1, 3)), images)
+        turned = keras.ops.where(draws[:, 2], keras.ops.transpose(images, (0, 2, 1, 3)), images)
+        return turned, draws
 
 
 class RandomAffine(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
@@ -73,12 +78,18 @@ def with_augmentation(network: keras.Model, settings: TrainSettings) -> keras.Mo
 
     Both share the weights; the network alone is what is judged, stored and exported.
     """
-    if settings.augment == "none":
+    layer = augmentation(settings)
+    if layer is None:
         return network
-    if settings.augment == "dihedral":
-        layer = RandomSymmetry(settings.seed)
-    else:
-        layer = RandomAffine(settings.rotation, settings.translation, settings.seed)
     side = settings.input_size
     pixels = keras.Input((side, side, 3), name="pixels")
     return keras.Model(pixels, network(layer(pixels)), name="augmented")
+
+
+def augmentation(settings: TrainSettings) -> keras.layers.Layer | None:
+    """The layer in front of the network; None without augmentation."""
+    if settings.augment == "none":
+        return None
+    if settings.augment == "dihedral":
+        return RandomSymmetry(settings.seed)
+    return RandomAffine(settings.rotation, settings.translation, settings.seed)

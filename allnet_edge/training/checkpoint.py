@@ -87,6 +87,7 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     found = {
         f"{layer.name}/{number}": variable
         for layer in model.layers
+        if not getattr(layer, "stored_elsewhere", False)  # a teacher, which never changes
         for number, variable in enumerate(layer.variables)
     }
     for number, variable in enumerate(model.optimizer.variables):

@@ -17,7 +17,7 @@ from allnet_edge.artifacts.manifest import DataOrigin
 from allnet_edge.data.batches import ImageBatches, shuffled
 from allnet_edge.data.samples import LabelMap, SampleIndex
 from allnet_edge.data.split import Split, require_classes
-from allnet_edge.errors import DataError
+from allnet_edge.errors import DataError, UsageError
 from allnet_edge.models.storage import float_model
 from allnet_edge.models.storage.float_model import FloatModel, TrainingRecord
 from allnet_edge.models.storage.weights import arrays_of, assign
@@ -27,11 +27,20 @@ from allnet_edge.spec.training import TrainRuntime, TrainSettings
 from allnet_edge.training.assemble import Models, assemble
 from allnet_edge.training.backend import engine_version
 from allnet_edge.training.checkpoint import Epoch, Progressed
+from allnet_edge.training.distil import require_same_field
+from allnet_edge.training.distil_answers import (
+    FILE,
+    AnsweredBatches,
+    Answers,
+    answers_of,
+    symmetries,
+)
 from allnet_edge.training.distribute import Crew
 from allnet_edge.training.kept import Kept
 from allnet_edge.training.loader import KerasBatches
 from allnet_edge.training.rows import balanced, open_parts
 from allnet_edge.training.standardise import fit_standardisation
+from allnet_edge.training.teacher import Teacher, open_teacher
 from allnet_edge.training.tensorboard import scalars_to
 from allnet_edge.training.validation import RunMetrics, Scores, ValidationFigures, in_short
 
@@ -45,6 +54,7 @@ def train(
     *,
     runtime: TrainRuntime = TrainRuntime(),  # noqa: B008 - frozen
     crew: Crew = Crew(),  # noqa: B008 - frozen
+    teacher: Path | None = None,
     resume: bool = False,
     progress: Progress = silent,
 ) -> FloatModel | None:
@@ -57,23 +67,27 @@ def train(
         split: Its parts ``train`` and ``validation`` are used; ``test`` is not looked at.
         out: Folder of the run, made if absent; with several processes they all have to see it.
         crew: Who trains together, from `distribute.gather`.
+        teacher: Folder of a finished run on the same split, for settings that distil.
 
     Returns:
         The model; None in a process that does not lead its crew.
 
     Raises:
-        SplitError: The split does not fit the data, leaks, or has a part without a class.
-        UsageError: ``out`` holds another run, or ``resume`` was not given.
+        SplitError: The split does not fit the data, leaks, or has a part without a class; or the
+            teacher was trained on another one.
+        UsageError: ``out`` holds another run, or ``resume`` was not given; the settings distil and
+            no teacher is given, or the other way round; the teacher has other classes.
         DataError: The loss became NaN; the last good checkpoint stays.
         EnvironmentMismatch: ImageNet's weights cannot be had, or a worker process was killed.
     """
     split.verify(index)
     require_classes(split, labels, ("train", "validation"))
     crew.require_batch(settings.batch_size)
+    taught_by = _teacher(settings, teacher, split, labels)
     out.mkdir(parents=True, exist_ok=True)
     with _log_to(out / "train.log" if crew.leads else None) as log, ExitStack() as held:
         run = _Run(
-            settings, index, split, labels,
+            settings, index, split, labels, taught_by,
             out=out, runtime=runtime, crew=crew, log=log, progress=progress, held=held,
         )  # fmt: skip
         return run.go(resume=resume)
@@ -86,6 +100,7 @@ class _Run:
         index: SampleIndex,
         split: Split,
         labels: LabelMap,
+        teacher: Teacher | None,
         *,
         out: Path,
         runtime: TrainRuntime,
@@ -96,7 +111,8 @@ class _Run:
     ) -> None:
         self.settings, self.split, self.labels, self.out = settings, split, labels, out
         self.crew, self.log, self.progress, self.held = crew, log, progress, held
-        self.runtime = runtime
+        self.runtime, self.teacher, self.index = runtime, teacher, index
+        self.answers: Answers | None = None
         pixels = Preprocess(size=settings.input_size, crop=settings.crop)
         parts = [split.samples(part, index) for part in ("train", "validation")]
         self.train, self.validation = held.enter_context(
@@ -112,11 +128,13 @@ class _Run:
         kept = Kept(self.out, identity, self.crew.leads)
         if self.crew.processes > 1:
             self.crew.require_same(f"{identity} {self.settings.epochs} {kept.digest()}")
-        used = assemble(self.settings, self.spec, self.crew, self._steps())
+        used = assemble(self.settings, self.spec, self.crew, self._steps(), self.teacher)
         if used.frozen:
             self.log.info("frozen: %d layers", len(used.frozen))
         with self.crew.together():
             done = kept.restore(used.trained, self.log, resume=resume)
+        if self.teacher is not None and len(done.history) < self.settings.epochs:
+            self.answers = self._answers(self.teacher, identity)
         board = self.out / "tensorboard" if self.runtime.tensorboard and self.crew.leads else None
         note = self.held.enter_context(scalars_to(board, len(done.history)))
         while len(done.history) < self.settings.epochs:
@@ -146,6 +164,35 @@ class _Run:
             bn_momentum=settings.bn_momentum or _bn_momentum(steps),
         )
 
+    def _answers(self, teacher: Teacher, identity: str) -> Answers | None:
+        """The teacher's answers to the training rows, where they can be stored."""
+        count = symmetries(self.settings)
+        if not count:
+            return None
+        with ExitStack() as held:
+            source = self.train.source
+            # A blend is known in the student's pixels alone.
+            if self.settings.oversample == "none":
+                parts = [self.split.samples("train", self.index)]
+                preprocess = teacher.model.spec.preprocess
+                rows = held.enter_context(
+                    open_parts(
+                        parts, self.index, self.labels, preprocess,
+                        runtime=self.runtime, progress=self.progress,
+                    )
+                )  # fmt: skip
+                source = rows[0].source
+            return answers_of(
+                teacher,
+                source,
+                count,
+                batch_size=self.settings.batch_size,
+                kept=self.out / FILE,
+                identity=identity,
+                writes=self.crew.leads,
+                progress=self.progress,
+            )
+
     def _steps(self) -> int:
         return math.ceil(len(self.train) / self.settings.batch_size)
 
@@ -155,6 +202,8 @@ class _Run:
         told = self.settings.model_dump(mode="json", exclude=free)
         spec = self.spec.model_dump(mode="json")
         known = [told, spec, self.split.sha256, self.labels.to_json()]
+        if self.teacher is not None:
+            known.append(self.teacher.model.weights_sha256)
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
     def _epoch(self, used: Models, number: int) -> Epoch:
@@ -185,13 +234,17 @@ class _Run:
     def _pass(self, trained: keras.Model, number: int, title: str) -> tuple[float, float]:
         """One pass over the training rows; mean loss and accuracy of its steps."""
         order = shuffled(len(self.train), (self.settings.seed, number))
-        batches = ImageBatches(
-            self.train.source,
-            self.train.labels,
-            self.settings.batch_size // self.crew.processes,
-            order=self.crew.share(order, self.settings.batch_size),
-            weights=self.train.weights,
-        )
+        rows, size = self.train, self.settings.batch_size // self.crew.processes
+        share = self.crew.share(order, self.settings.batch_size)
+        if self.answers is None:
+            batches = ImageBatches(
+                rows.source, rows.labels, size, order=share, weights=rows.weights
+            )
+        else:
+            batches = AnsweredBatches(
+                rows.source, rows.labels, size,
+                order=share, weights=rows.weights, answers=self.answers,
+            )  # fmt: skip
         watcher = _Watcher(self.progress, title, len(batches))
         with self.crew.together(), KerasBatches(batches) as data:
             fitted = trained.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=[watcher])
@@ -230,11 +283,35 @@ class _Run:
             label_index=self.labels.index,
             split_sha256=self.split.sha256,
             record=TrainingRecord(
-                how="train",
-                settings={**_flat(self.settings), **used.came_from, "best_epoch": done.best_epoch},
+                how="train" if self.teacher is None else "distil",
+                parents=() if self.teacher is None else (self.teacher.model.weights_sha256,),
+                settings={
+                    **_flat(self.settings),
+                    **used.came_from,
+                    **({} if self.teacher is None else self.teacher.told),
+                    "best_epoch": done.best_epoch,
+                },
                 versions={"keras": keras.__version__, engine: engine_version(engine)},
             ),
         )
+
+
+def _teacher(
+    settings: TrainSettings, run: Path | None, split: Split, labels: LabelMap
+) -> Teacher | None:
+    if (settings.distil is None) != (run is None):
+        raise UsageError(
+            "the settings distil, but there is no teacher"
+            if run is None
+            else "there is a teacher, but the settings do not distil",
+            fix="give --teacher RUN, or leave [train.distil] out of the recipe",
+        )
+    if run is None:
+        return None
+    teacher = open_teacher(run, split, labels)
+    if not symmetries(settings) or settings.oversample != "none":
+        require_same_field(settings, teacher.model.spec.preprocess)
+    return teacher
 
 
 class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types

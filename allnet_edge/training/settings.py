@@ -8,19 +8,28 @@ from allnet_edge.errors import UsageError
 from allnet_edge.models import network_names
 from allnet_edge.spec.base import known_name, parse
 from allnet_edge.spec.system import load_system, read_system
-from allnet_edge.spec.training import TrainSettings
+from allnet_edge.spec.training import Distil, TrainSettings
 
 
-def resolve(model: str | None, recipe: Path | None, given: Mapping[str, object]) -> TrainSettings:
+def resolve(
+    model: str | None,
+    recipe: Path | None,
+    given: Mapping[str, object],
+    *,
+    taught: bool = False,
+    distil: Mapping[str, object] | None = None,
+) -> TrainSettings:
     """The settings of ``recipe``, or of the network's own, overridden by what was given.
 
     Args:
         model: Name of a network; None leaves it to the recipe.
         recipe: A recipe file; None takes the one of ``model`` that comes with the package.
         given: By field of `TrainSettings`; None was not given, a crop of 0 is none.
+        taught: There is a teacher.
+        distil: By field of `Distil`, likewise.
 
     Raises:
-        UsageError: Neither a network nor a recipe.
+        UsageError: Neither a network nor a recipe, or settings of a teacher and no teacher.
         UnknownNameError: No such network.
         RecipeError: A setting with a wrong value.
     """
@@ -39,8 +48,34 @@ def resolve(model: str | None, recipe: Path | None, given: Mapping[str, object])
         changed["crop"] = None
     if model is not None:
         changed["model"] = known_name("model", model, network_names())
+    lesson = {key: value for key, value in (distil or {}).items() if value is not None}
+    if taught:
+        changed["distil"] = (base.distil or Distil()).model_dump() | lesson
+    elif lesson:
+        raise UsageError(
+            f"who is the teacher? {', '.join(sorted(lesson))} given without one",
+            fix="give --teacher RUN",
+        )
     told = base.model_dump() | changed
     return parse(told, TrainSettings, where=recipe or "train")
+
+
+def parse_hints(text: str) -> str | list[dict[str, str]]:
+    """The hints of ``--hints``: ``none``, ``auto`` or ``STUDENT=TEACHER,...``.
+
+    Raises:
+        UsageError: A pair is not two names.
+    """
+    if text in ("none", "auto"):
+        return text
+    pairs = [[name.strip() for name in pair.split("=")] for pair in text.split(",")]
+    for pair in pairs:
+        if len(pair) != 2 or not all(pair):
+            raise UsageError(
+                f"--hints: '{'='.join(pair)}' is no pair of layers",
+                fix="give none, auto or STUDENT_LAYER=TEACHER_LAYER with commas between the pairs",
+            )
+    return [{"student": student, "teacher": teacher} for student, teacher in pairs]
 
 
 def fit_crop(
