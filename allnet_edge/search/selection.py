@@ -71,17 +71,19 @@ class Judgement(Frozen):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """Cells of the validation part with the float network's frozen answers.
+    """Cells of the validation part with the frozen answers of float networks.
 
     Attributes:
         images: uint8 [n, size, size, 3].
-        reference: Probabilities of the positive class, float32 [n].
+        base: Of the float network that the forms are made from.
+        reference: Of the one that they are judged against: the same, unless a student is judged
+            against its teacher.
     """
 
     cells: Cells
     images: Pixels
-    reference: Probabilities
-    threshold: float
+    base: Scores
+    reference: Scores
     gate: GateSpec
 
     def answers(self, infer: Infer) -> Probabilities:
@@ -90,9 +92,9 @@ class Selection:
         return np.concatenate(found)
 
     def cost(self, answers: Probabilities) -> Cost:
-        """How far answers are from the float network's; raises DataError if any is not finite."""
-        agreement = compare(self.reference, answers, threshold=self.threshold)
-        areas = [roc_auc(self.cells.labels, scores) for scores in (self.reference, answers)]
+        """How far answers are from the base's; raises DataError if any is not finite."""
+        agreement = compare(self.base.scores, answers, threshold=self.base.threshold)
+        areas = [roc_auc(self.cells.labels, scores) for scores in (self.base.scores, answers)]
         return Cost(
             n=agreement.n,
             logit_snr_db=agreement.logit_snr_db,
@@ -108,8 +110,8 @@ class Selection:
         network itself (on few cells that is `inconclusive`, whatever the form), and if no figure
         dropped by more than half of its margin. The threshold is transferred as for the gate.
         """
-        threshold = transfer_threshold(self.reference, self.threshold, answers)
-        before = Scores(self.reference, self.threshold)
+        threshold = transfer_threshold(self.base.scores, self.base.threshold, answers)
+        before = self.reference
         found = judge(self.cells, before, Scores(answers, threshold), self.gate)
         if found.reason is not None:
             return Judgement(verdict=found.verdict, why=found.reason, cost=None)

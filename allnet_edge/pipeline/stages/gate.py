@@ -18,7 +18,14 @@ from allnet_edge.measure.gate import judge
 from allnet_edge.measure.gate_report import GateCandidate, GateReport
 from allnet_edge.measure.thresholds import transfer_threshold
 from allnet_edge.pipeline.stage import Work
-from allnet_edge.pipeline.stages.scoring import Judged, Probabilities, Reference, save_arrays, score
+from allnet_edge.pipeline.stages.scoring import (
+    Judged,
+    Probabilities,
+    Reference,
+    base_of,
+    save_arrays,
+    score,
+)
 from allnet_edge.pipeline.stages.steps import steps_of
 
 
@@ -66,8 +73,9 @@ def run(work: Work) -> None:
                     for part, judged in (("validation", validation), ("test", test))
                 )
             )
+    base = base_of(work, reference, validation.cells)
     thresholds = {
-        name: transfer_threshold(reference.validation, reference.threshold, answer.validation)
+        name: transfer_threshold(base.scores, base.threshold, answer.validation)
         for name, answer in answers.items()
     }
     verdicts = {

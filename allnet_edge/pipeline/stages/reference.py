@@ -14,9 +14,7 @@ from allnet_edge.measure.metrics import confusion
 from allnet_edge.measure.thresholds import fit_threshold
 from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.stage import Work
-from allnet_edge.pipeline.stages.scoring import Judged, Probabilities, save_arrays, score
-
-OWN = "own.npz"
+from allnet_edge.pipeline.stages.scoring import OWN, Judged, Probabilities, save_arrays, score
 
 
 def run(work: Work) -> None:

@@ -11,7 +11,8 @@ from allnet_edge.data.images import iter_batches
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.data.split import Split
 from allnet_edge.errors import IntegrityError
-from allnet_edge.measure.cells import Cells
+from allnet_edge.measure.cells import Cells, Scores
+from allnet_edge.measure.thresholds import fit_threshold
 from allnet_edge.models.storage.float_model import FloatModel
 from allnet_edge.pipeline.sources import cells_of
 from allnet_edge.pipeline.stage import Work
@@ -54,6 +55,10 @@ def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> No
     np.savez(path, **arrays)  # type: ignore[arg-type]  # the stub takes a name for allow_pickle
 
 
+OWN = "own.npz"
+"""In the folder of the reference: the answers of the network that is built, where it is another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """The float network's frozen answers: ``reference.npz``.
@@ -85,3 +90,17 @@ class Reference:
                 stored["validation_scores"],
                 stored["test_scores"] if test else np.empty(0, np.float32),
             )
+
+
+def base_of(work: Work, reference: Reference, validation: Cells) -> Scores:
+    """What the float network that is built says of the validation cells, at its own threshold.
+
+    It is the reference itself, unless that is another network (``--against``): another network has
+    its own operating point, fitted on the same cells, and thresholds are transferred from it.
+    """
+    path = work.stages["reference"] / OWN
+    if not path.is_file():
+        return Scores(reference.validation, reference.threshold)
+    with np.load(path) as stored:
+        scores = stored["validation"]
+    return Scores(scores, fit_threshold(validation.labels, scores))

@@ -3,9 +3,9 @@
 import numpy as np
 
 from allnet_edge.data.images import load_batch
-from allnet_edge.measure.cells import Cells
+from allnet_edge.measure.cells import Cells, Scores
 from allnet_edge.pipeline.stage import Work
-from allnet_edge.pipeline.stages.scoring import Judged, Reference
+from allnet_edge.pipeline.stages.scoring import Judged, Reference, base_of
 from allnet_edge.search.selection import Selection
 
 _SEED = 0
@@ -21,6 +21,7 @@ def selection_of(work: Work, images: int) -> Selection:
     index, split = work.sources.load(work.progress)
     judged = Judged.of("validation", index, split, model)
     reference = Reference.read(work, judged.cells)
+    base = base_of(work, reference, judged.cells)
     chosen = _balanced(judged.cells, images)
     cells = judged.cells
     return Selection(
@@ -31,8 +32,8 @@ def selection_of(work: Work, images: int) -> Selection:
             patients=None if cells.patients is None else tuple(cells.patients[i] for i in chosen),
         ),
         images=load_batch([judged.paths[i] for i in chosen], model.spec.preprocess),
-        reference=reference.validation[chosen],
-        threshold=reference.threshold,
+        base=Scores(base.scores[chosen], base.threshold),
+        reference=Scores(reference.validation[chosen], reference.threshold),
         gate=work.recipe.gate,
     )
 

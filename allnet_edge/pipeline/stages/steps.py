@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from allnet_edge.pipeline.stage import Work
+from allnet_edge.pipeline.stages.scoring import OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Step:
 
 _STEPS = (
     Step(
-        "keras-own", "own", "reference", "own.npz",
+        "keras-own", "own", "reference", OWN,
         "a step of the ladder, not a candidate: the network that is built, before any conversion; "
         "the gate compares with another one",
     ),

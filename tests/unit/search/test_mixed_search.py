@@ -11,9 +11,7 @@ from allnet_edge.search.selection import Judgement
 
 
 def groups_of(macs: list[int]) -> tuple[Group, ...]:
-    return tuple(
-        Group(f"g{i}", (Layer(f"layer{i}", m),)) for i, m in enumerate(macs)
-    )
+    return tuple(Group(f"g{i}", (Layer(f"layer{i}", m),)) for i, m in enumerate(macs))
 
 
 def judged(acceptable: bool) -> Judgement:
