@@ -7,68 +7,60 @@ threshold and for the ROC curve.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from ai_edge_litert import schema_py_generated as schema
-from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe_manager
-from ai_edge_quantizer.utils import qsv_utils, tfl_flatbuffer_utils
+from ai_edge_quantizer import qtyping, quantizer, recipe_manager
 
+from allnet_edge.convert.bias_of_tflite import correct_biases
+from allnet_edge.convert.ranges import ChannelMeans, Range
+from allnet_edge.convert.tflite_graph import WEIGHTED, Graph, read_graph, write_graph
 from allnet_edge.errors import ConversionError, first_line
-from allnet_edge.progress import Progress, silent
 
-_INPUT, _SIGNATURE = "pixels", "serving_default"
 _FLOAT = "no_quantize"
 _DEAD = 1e-6  # a range below it is no range
 _STEEPEST = 256.0
 _ROUNDS = 8
-_WEIGHTED = {
-    schema.BuiltinOperator.CONV_2D,
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D,
-    schema.BuiltinOperator.FULLY_CONNECTED,
-}
 _FLOAT_TAIL = r".*/logits/.*|StatefulPartitionedCall.*|.*probability.*"
 _Operation = qtyping.TFLOperationName
 
 
 def int8_from_tflite(
     float_model: Path,
-    calibration: Iterable[npt.NDArray[np.uint8]],
+    ranges: Mapping[str, Range],
     *,
-    threads: int = 1,
     keep_float: Iterable[str] = (),
-    progress: Progress = silent,
+    channel_means: ChannelMeans | None = None,
 ) -> bytes:
-    """Quantize a graph.
+    """Quantize a graph; nothing is observed here.
 
     Args:
-        calibration: Images uint8 [size, size, 3]; all are used, ranges are minimum and maximum.
-        keep_float: Names of layers to leave in float besides the last one.
+        ranges: By tensor of that graph, from ``observe_tflite`` and an estimator, or learned. The
+            pixels get 0..255 whatever theirs is.
+        keep_float: What to leave in float besides the last layer: names of layers, of nodes of the
+            ONNX graph, or of tensors (``Graph.scopes_named`` says how they are found). An operator
+            into which several layers were fused stays float if one of them is named.
+        channel_means: From the same observation, to correct biases for the rounding of weights;
+            None leaves them.
 
     Returns:
         A flatbuffer: int8 [1, size, size, 3] pixels with scale 1 and zero point -128, exactly
         ``pixel - 128``; float32 probabilities.
 
     Raises:
-        ConversionError: No calibration image, or the quantizer refuses the graph.
+        ConversionError: A tensor has no range, nothing is called as ``keep_float`` says, or the
+            quantizer refuses the graph.
     """
-    recipe = _recipe(keep_float)
-    # The library's own default is a moving average, which depends on the order of the images.
-    observer = calibrator.Calibrator(
-        str(float_model), num_threads=threads, qsv_update_func=qsv_utils.min_max_update
-    )
+    graph = read_graph(float_model)
+    kept = _float_scopes(graph, keep_float)
+    known = _live_ranges(graph, ranges, float_model)
+    if channel_means is not None:
+        correct_biases(graph, channel_means, keep_float=kept)
+    content = float_model.read_bytes() if channel_means is None else write_graph(graph)
     try:
-        for done, image in enumerate(calibration, start=1):
-            step = {_INPUT: image[None].astype(np.float32)}
-            observer.calibrate({_SIGNATURE: [step]}, recipe)
-            progress("TFLite ranges", done, 0)
-        ranges = observer.get_model_qsvs()
-        if not ranges:
-            raise ConversionError("there are no calibration images to take ranges from")
-        work = quantizer.Quantizer(str(float_model), recipe.get_quantization_recipe())
-        return _quantize(work, _with_live_ranges(_with_whole_input(ranges)), float_model)
+        work = quantizer.Quantizer(content, _recipe(kept).get_quantization_recipe())
+        return _quantize(work, known, float_model)
     except (ValueError, RuntimeError) as error:
         raise ConversionError(
             f"the TFLite graph cannot be quantized: {first_line(error)}",
@@ -76,48 +68,58 @@ def int8_from_tflite(
         ) from error
 
 
-def _recipe(keep_float: Iterable[str]) -> recipe_manager.RecipeManager:
+def _float_scopes(graph: Graph, keep_float: Iterable[str]) -> frozenset[str]:
+    """Scopes of the operators that stay float, those of the tail among them."""
+    named = {scope for name in keep_float for scope in graph.scopes_named(name)}
+    tail = re.compile(_FLOAT_TAIL)
+    return frozenset(named | {s for s in map(graph.scope, graph.operators) if tail.search(s)})
+
+
+def _recipe(kept: Iterable[str]) -> recipe_manager.RecipeManager:
     recipe = recipe_manager.RecipeManager()
     recipe.add_static_config(".*", _Operation.ALL_SUPPORTED, 8, 8)
-    for scope in (_FLOAT_TAIL, *(f".*/{re.escape(name)}/.*" for name in keep_float)):
-        recipe.add_quantization_config(scope, _Operation.ALL_SUPPORTED, algorithm_key=_FLOAT)
+    for scope in sorted(kept):
+        recipe.add_quantization_config(
+            f"^{re.escape(scope)}$", _Operation.ALL_SUPPORTED, algorithm_key=_FLOAT
+        )
     recipe.add_quantization_config(".*", _Operation.OUTPUT, algorithm_key=_FLOAT)
     return recipe
 
 
-def _with_whole_input(ranges: dict[str, qtyping.QSV]) -> dict[str, qtyping.QSV]:
-    """Give the pixels the range 0..255 whatever the calibration images hold.
+def _live_ranges(graph: Graph, ranges: Mapping[str, Range], where: Path) -> dict[str, qtyping.QSV]:
+    """For every activation the ends that the quantizer is to cover.
 
-    The scale is then 1, and quantizing a pixel loses nothing.
+    The pixels are 0..255 whatever the calibration images hold: their scale is then 1, and
+    quantizing one loses nothing. A tensor that is constant on every image, such as a dead ReLU,
+    gets 0..1: its range of nothing would become a scale of 4e-12, which clips whatever an unseen
+    cell makes of that channel, and whose requantization factor crashes XNNPACK.
     """
-    name = next(name for name in ranges if name.split(":")[0].endswith(_INPUT))
-    whole = {
-        "min": np.zeros_like(ranges[name]["min"]),
-        "max": np.full_like(ranges[name]["max"], 255.0),
-    }
-    return {**ranges, name: {**ranges[name], **whole}}
+    found = {}
+    pixels, *others = graph.activations()
+    found[graph.name(pixels)] = _ends(0.0, 255.0, len(graph.tensor(pixels).shape))
+    for at in others:
+        name = graph.name(at)
+        if name not in ranges:
+            raise ConversionError(
+                f"there is no range for '{name}'",
+                where=where,
+                fix="observe this very graph: ranges go by the names of its tensors",
+            )
+        low, high = ranges[name].low, ranges[name].high
+        if not np.isfinite((low, high)).all():
+            raise ConversionError(f"the range of '{name}' is not finite", where=where)
+        if high - low < _DEAD:
+            low, high = min(low, 0.0), 1.0
+        found[name] = _ends(low, high, len(graph.tensor(at).shape))
+    return found
 
 
-def _with_live_ranges(ranges: dict[str, qtyping.QSV]) -> dict[str, qtyping.QSV]:
-    """Give 0..1 to tensors that are constant on every calibration image, such as dead ReLUs.
-
-    Their range of nothing would become a scale of 4e-12, which clips whatever an unseen cell
-    makes of that channel, and whose requantization factor crashes XNNPACK.
-    """
+def _ends(low: float, high: float, rank: int) -> qtyping.QSV:
+    shape = (1,) * rank
     return {
-        name: {
-            **found,
-            "min": np.minimum(found["min"], 0.0),
-            "max": np.where(_width(found) < _DEAD, 1.0, found["max"]),
-        }
-        if found and np.size(found["max"]) == 1 and _width(found) < _DEAD
-        else found
-        for name, found in ranges.items()
+        "min": np.full(shape, low, np.float32),
+        "max": np.full(shape, high, np.float32),
     }
-
-
-def _width(found: qtyping.QSV) -> float:
-    return float(np.max(found["max"]) - np.min(found["min"]))
 
 
 def _quantize(
@@ -129,7 +131,8 @@ def _quantize(
     digits of numbers that hardly count, and the gate judges what that does.
     """
     for _ in range(_ROUNDS):
-        quantized = bytes(work.quantize(ranges).quantized_model)
+        result = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+        quantized = bytes(result.quantized_model)
         steep = _steep(quantized)
         if not steep:
             return quantized
@@ -150,22 +153,19 @@ def _steep(quantized: bytes) -> dict[str, float]:
     The factor is input scale x weight scale / output scale. XNNPACK supports less than 256, and
     LiteRT 2.3 aborts on more instead of using its own kernels.
     """
-    model = tfl_flatbuffer_utils.read_model(quantized)
-    layers = {at for at, code in enumerate(model.operatorCodes) if code.builtinCode in _WEIGHTED}
+    graph = read_graph(quantized)
     found: dict[str, float] = {}
-    for graph in model.subgraphs:
-        for operator in (one for one in graph.operators if one.opcodeIndex in layers):
-            tensors = [graph.tensors[at] for at in (*operator.inputs[:2], operator.outputs[0])]
-            scales = [t.quantization.scale if t.quantization else None for t in tensors]
-            if any(scale is None or not len(scale) for scale in scales):
-                continue  # a layer that stays float
-            source, weights, target = (np.asarray(scale, np.float64) for scale in scales)
-            product = float((source[0] * weights).max())
-            if product / target[0] >= _STEEPEST:
-                found[_name(tensors[2])] = 2 * product / _STEEPEST
+    for operator in graph.operators:
+        if graph.kind(operator) not in WEIGHTED:
+            continue
+        places = [int(at) for at in (*operator.inputs[:2], operator.outputs[0])]
+        kinds = [graph.tensor(at).quantization for at in places]
+        scales = [kind.scale if kind else None for kind in kinds]
+        known = [np.asarray(s, np.float64) for s in scales if s is not None and len(s)]
+        if len(known) < 3:
+            continue  # a layer that stays float
+        source, weights, target = known
+        product = float((source[0] * weights).max())
+        if product / target[0] >= _STEEPEST:
+            found[graph.name(places[2])] = 2 * product / _STEEPEST
     return found
-
-
-def _name(tensor: object) -> str:
-    name = getattr(tensor, "name", b"?")
-    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)

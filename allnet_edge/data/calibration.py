@@ -1,7 +1,11 @@
-"""The images that int8 ranges are taken from: of the training part, and of nothing else."""
+"""The images that int8 ranges are taken from: of the training part, and of nothing else.
 
-from collections import defaultdict
-from collections.abc import Mapping
+And the validation cells on which the way of taking them is chosen.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,9 @@ from allnet_edge.artifacts.files import read_json
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.data.split import Split
 from allnet_edge.errors import DataError, IntegrityError, SplitError
+
+FEWEST = 8
+"""Calibration images without which nothing is quantized."""
 
 
 def select(
@@ -28,8 +35,113 @@ def select(
     Raises:
         DataError: A class that the network was not trained on.
     """
+    groups = _by_class(split.samples("train", index), label_index)
+    rng = np.random.default_rng(seed)
+    chosen: list[Sample] = []
+    # The smallest class first, so that what it cannot give goes to the others.
+    smallest_first = sorted(groups, key=lambda group: (len(group), group[0].id))
+    for position, group in enumerate(smallest_first):
+        share = (images - len(chosen)) // (len(groups) - position)
+        picked = rng.permutation(len(group))[:share]
+        chosen.extend(group[i] for i in picked)
+    return tuple(sorted(chosen, key=lambda sample: sample.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """Two disjoint halves of a calibration set, each with its share of every class.
+
+    Attributes:
+        patients_apart: No patient has images in both: so wherever patients are known, and every
+            class has two of them.
+    """
+
+    first: tuple[Sample, ...]
+    second: tuple[Sample, ...]
+    patients_apart: bool
+
+
+def require_usable(chosen: Iterable[Sample], label_index: Mapping[str, int]) -> None:
+    """Refuse a set that says too little of what the network will see.
+
+    Raises:
+        DataError: Fewer than 8 images, or images of one class of the network only.
+    """
+    samples = tuple(chosen)
+    if len(samples) < FEWEST:
+        raise DataError(
+            f"{len(samples)} calibration images are too few, at least {FEWEST} are needed",
+            fix="give the training part more images; 500 are a good number",
+        )
+    classes = {label_index.get(sample.label) for sample in samples}
+    if len(classes) < 2:
+        raise DataError(
+            f"all {len(samples)} calibration images are of the class {samples[0].label}",
+            fix="calibrate on images of every class; leave 'pinned' out to have them drawn",
+        )
+
+
+def halves(samples: Iterable[Sample], label_index: Mapping[str, int]) -> Halves:
+    """Cut a calibration set in two, to see whether both give the same ranges.
+
+    The images of a patient stay together. The largest patients are dealt first, each to the half
+    that has fewer images of the class.
+    """
+    together: defaultdict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        together[sample.id if sample.patient is None else f"patient {sample.patient}"].append(
+            sample
+        )
+    groups = _dealable(together.values(), label_index)
+    sides: tuple[list[Sample], list[Sample]] = ([], [])
+    counts: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
+    for group in sorted(groups, key=lambda group: (-len(group), group[0].id)):
+        label = label_index[group[0].label]
+        side = min((0, 1), key=lambda n: (counts[n][label], counts[n].total(), n))
+        sides[side].extend(group)
+        counts[side].update(label_index[sample.label] for sample in group)
+    first, second = (tuple(sorted(side, key=lambda sample: sample.id)) for side in sides)
+    shared = {s.patient for s in first} & {s.patient for s in second} - {None}
+    unknown = any(sample.patient is None for sample in (*first, *second))
+    return Halves(first, second, patients_apart=not shared and not unknown)
+
+
+def _dealable(groups: Iterable[list[Sample]], label_index: Mapping[str, int]) -> list[list[Sample]]:
+    """Patients, or the single images of a class that has but one patient."""
+    known = [sorted(group, key=lambda sample: sample.id) for group in groups]
+    patients = Counter(label_index[group[0].label] for group in known)
+    found: list[list[Sample]] = []
+    for group in known:
+        alone = patients[label_index[group[0].label]] == 1
+        found.extend([[one] for one in group] if alone else [group])
+    return found
+
+
+def selection_cells(
+    split: Split, index: SampleIndex, cells: int, seed: int, label_index: Mapping[str, int]
+) -> tuple[Sample, ...]:
+    """Draw validation cells to choose on, in an order in which the classes alternate.
+
+    So every beginning of the list is stratified too. The gate's cells, the test part, are not
+    looked at.
+
+    Args:
+        cells: At most so many; where a class has few, the others fill up.
+
+    Raises:
+        DataError: A class that the network was not trained on.
+    """
+    groups = _by_class(split.samples("validation", index), label_index)
+    rng = np.random.default_rng(seed)
+    shuffled = [[group[i] for i in rng.permutation(len(group))] for group in groups]
+    ranked = [(rank, n) for n, group in enumerate(shuffled) for rank in range(len(group))]
+    return tuple(shuffled[n][rank] for rank, n in sorted(ranked)[:cells])
+
+
+def _by_class(samples: Iterable[Sample], label_index: Mapping[str, int]) -> list[list[Sample]]:
+    """By class of the network, in its order."""
     groups: defaultdict[int, list[Sample]] = defaultdict(list)
-    for sample in split.samples("train", index):
+    for sample in samples:
         if sample.label not in label_index:
             raise DataError(
                 f"the network was not trained on the class {sample.label}",
@@ -37,15 +149,7 @@ def select(
                 fix=f"its classes are: {', '.join(sorted(label_index))}",
             )
         groups[label_index[sample.label]].append(sample)
-    rng = np.random.default_rng(seed)
-    chosen: list[Sample] = []
-    # The smallest class first, so that what it cannot give goes to the others.
-    smallest_first = sorted(groups.values(), key=lambda group: (len(group), group[0].id))
-    for position, group in enumerate(smallest_first):
-        share = (images - len(chosen)) // (len(groups) - position)
-        picked = rng.permutation(len(group))[:share]
-        chosen.extend(group[i] for i in picked)
-    return tuple(sorted(chosen, key=lambda sample: sample.id))
+    return [groups[number] for number in sorted(groups)]
 
 
 def read_pinned(path: Path, split: Split, index: SampleIndex) -> tuple[Sample, ...]:

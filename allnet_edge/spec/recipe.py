@@ -80,11 +80,27 @@ class CalibrationSpec(Frozen):
     Attributes:
         images: How many, at most.
         pinned: A list written by an earlier build (``calibration.json``), to use these very images.
+        estimator: How a range is made of what the images show; ``auto`` tries all on validation
+            cells, separately for each format.
+        bias_correction: Whether biases are corrected for the rounding of weights; ``auto`` does
+            where that is nearer to the float network on validation cells.
+        selection: Validation cells to choose on, at most.
     """
 
     images: int = Field(default=512, ge=8, le=100_000)
     seed: int = Field(default=0, ge=0)
     pinned: Path | None = None
+    estimator: Literal[
+        "auto",
+        "min-max",
+        "percentile-99.9",
+        "percentile-99.99",
+        "percentile-99.999",
+        "entropy",
+        "mse",
+    ] = "auto"
+    bias_correction: bool | Literal["auto"] = "auto"
+    selection: int = Field(default=256, ge=8, le=100_000)
 
 
 class MixedSpec(Frozen):
