@@ -9,6 +9,7 @@ import pkgutil
 from types import ModuleType
 
 from allnet_edge.models.towers.api import KerasModel
+from allnet_edge.models.towers.narrowed import narrowed
 from allnet_edge.spec.base import known_name
 from allnet_edge.spec.network import NetworkSpec
 
@@ -24,7 +25,7 @@ def build(keras: ModuleType, spec: NetworkSpec) -> KerasModel:
 
     Args:
         keras: ``keras`` (3) or ``tf_keras``.
-        spec: What to build.
+        spec: What to build; ``spec.channels`` narrows single layers of it.
 
     Returns:
         A functional model: float32 or uint8 pixels [n, size, size, 3] in 0..255 to float32
@@ -32,7 +33,8 @@ def build(keras: ModuleType, spec: NetworkSpec) -> KerasModel:
 
     Raises:
         UnknownNameError: No such network.
+        RecipeError: ``spec.channels`` does not fit the network.
     """
     name = known_name("model", spec.network, network_names())
     model: KerasModel = importlib.import_module(f"allnet_edge.models.{name}").build(keras, spec)
-    return model
+    return narrowed(keras, model, spec.channels) if spec.channels else model

@@ -1,8 +1,9 @@
 """What goes into a network and what comes out of it."""
 
+from collections.abc import Callable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_serializer, model_validator
 
 from allnet_edge.spec.base import Frozen
 
@@ -48,6 +49,9 @@ class NetworkSpec(Frozen):
         width: Multiplier of every channel count (1.0 is the published network).
         bn_momentum: Of the batch-norm moving averages. Keras' 0.99 lags behind on short runs, so
             that evaluation collapses; training sets it from the number of steps.
+        channels: Filters or units of the layers that were pruned, by the layer's name; every other
+            layer has as many as the network's builder gives it. It is written only where it is
+            not empty, so that a network that was not pruned is described as before.
     """
 
     network: str
@@ -55,6 +59,16 @@ class NetworkSpec(Frozen):
     classes: tuple[str, ...] = Field(min_length=2)
     width: float = Field(default=1.0, gt=0, le=2)
     bn_momentum: float = Field(default=0.99, ge=0.5, lt=1)
+    channels: dict[str, PositiveInt] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _without_empty_channels(
+        self, write: Callable[["NetworkSpec"], dict[str, object]]
+    ) -> dict[str, object]:
+        written = write(self)
+        if not self.channels:
+            written.pop("channels", None)
+        return written
 
     @property
     def input_size(self) -> int:

@@ -1,13 +1,14 @@
 """A small network and phantom cells to prune it on."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tf_keras
+from in_memory_pixels import InMemory
 from PIL import Image
 from zoo import tiny
 
+from allnet_edge.compress.pruning import LabelledFiles
+from allnet_edge.compress.turned import LabelledImages
 from allnet_edge.data.phantom import generate
 from allnet_edge.models.towers.api import KerasModel
 from allnet_edge.spec.network import NetworkSpec, Preprocess
@@ -24,14 +25,21 @@ def spec() -> NetworkSpec:
 
 
 @pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[int]]:
-    """24 files and their class indices."""
-    folder = tmp_path_factory.mktemp("cells")
+def images() -> LabelledImages:
+    """24 phantom cells and their class indices."""
     phantoms = generate(24, patients=6, size=SIZE)
+    labels = [int(label == "all") for label in phantoms.labels]
+    return LabelledImages(InMemory(phantoms.images), labels)
+
+
+@pytest.fixture(scope="session")
+def files(images, tmp_path_factory: pytest.TempPathFactory) -> LabelledFiles:
+    """The same as files."""
+    folder = tmp_path_factory.mktemp("cells")
     paths = [folder / f"{number:02}.png" for number in range(24)]
-    for path, pixels in zip(paths, phantoms.images, strict=True):
+    for path, pixels in zip(paths, images.source.images, strict=True):
         Image.fromarray(pixels).save(path)
-    return paths, [int(label == "all") for label in phantoms.labels]
+    return LabelledFiles(paths, images.labels)
 
 
 @pytest.fixture(scope="session")
