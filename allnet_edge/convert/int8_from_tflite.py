@@ -16,6 +16,7 @@ from ai_edge_quantizer import qtyping, quantizer, recipe_manager
 from allnet_edge.convert.bias_of_tflite import correct_biases
 from allnet_edge.convert.ranges import ChannelMeans, Range
 from allnet_edge.convert.tflite_graph import WEIGHTED, Graph, read_graph, write_graph
+from allnet_edge.convert.tflite_islands import with_float_neighbours
 from allnet_edge.errors import ConversionError, first_line
 
 _FLOAT = "no_quantize"
@@ -72,7 +73,8 @@ def _float_scopes(graph: Graph, keep_float: Iterable[str]) -> frozenset[str]:
     """Scopes of the operators that stay float, those of the tail among them."""
     named = {scope for name in keep_float for scope in graph.scopes_named(name)}
     tail = re.compile(_FLOAT_TAIL)
-    return frozenset(named | {s for s in map(graph.scope, graph.operators) if tail.search(s)})
+    asked = named | {s for s in map(graph.scope, graph.operators) if tail.search(s)}
+    return with_float_neighbours(graph, asked)
 
 
 def _recipe(kept: Iterable[str]) -> recipe_manager.RecipeManager:
@@ -106,7 +108,7 @@ def _live_ranges(graph: Graph, ranges: Mapping[str, Range], where: Path) -> dict
                 fix="observe this very graph: ranges go by the names of its tensors",
             )
         low, high = ranges[name].low, ranges[name].high
-        if not np.isfinite((low, high)).all():
+        if not ranges[name].finite:
             raise ConversionError(f"the range of '{name}' is not finite", where=where)
         if high - low < _DEAD:
             low, high = min(low, 0.0), 1.0

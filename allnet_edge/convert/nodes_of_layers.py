@@ -19,4 +19,4 @@ def nodes_of_layers(float_model: Path) -> Mapping[str, Sequence[str]]:
     for node in onnx.load(float_model).graph.node:
         if node.op_type in _WEIGHTED:
             found[node.name.split("/")[1]].append(node.name)
-    return found
+    return dict(found)

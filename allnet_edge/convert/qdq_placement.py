@@ -15,6 +15,8 @@ tensorflow-quantization) and the chapter "Working with quantized types" of Tenso
 
 MaxPool, Concat and a Pad with zeros do not compute with values: what goes in and what comes out
 shares one scale, so that they run on int8 and the second pair changes nothing.
+
+What computes for layers alone that were asked to stay float stays float with them.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -112,10 +114,23 @@ def pads_with_zeros(wiring: Wiring, at: int) -> bool:
 def _integer_nodes(wiring: Wiring, kept: Collection[int]) -> set[int]:
     """The nodes that are to compute on int8, found from the end of the graph to its start."""
     found: set[int] = set()
+    floating = set(kept)
     for at in range(len(wiring.nodes) - 1, -1, -1):
-        if at not in kept and at not in wiring.tail and _can_be_integer(wiring, at, found):
+        if at in kept or at in wiring.tail:
+            continue
+        if _feeds_only(wiring, at, floating):
+            floating.add(at)
+        elif _can_be_integer(wiring, at, found):
             found.add(at)
     return found
+
+
+def _feeds_only(wiring: Wiring, at: int, floating: Collection[int]) -> bool:
+    """Whether a node without weights computes for layers alone that were asked to stay float."""
+    if at in wiring.weighted:
+        return False
+    users = [user for value in wiring.nodes[at].output for user, _ in wiring.users(value)]
+    return bool(users) and all(user in floating for user in users)
 
 
 def _can_be_integer(wiring: Wiring, at: int, later: Collection[int]) -> bool:

@@ -13,6 +13,7 @@ from allnet_edge.convert.mixed_from_qdq import mixed_from_qdq
 from allnet_edge.convert.nodes_of_layers import nodes_of_layers
 from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
 from allnet_edge.convert.ranges import read_ranges
+from allnet_edge.errors import GateFailed
 from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.pipeline.stages.selecting import selection_of
@@ -25,9 +26,6 @@ from allnet_edge.search.sensitivity import Sensitivity, answers_of, measure
 def run(work: Work) -> None:
     """Write ``mixed.json``, and ``model.mixed.onnx`` and ``model.mixed.tflite`` where int8 alone is
     not acceptable on the validation cells.
-
-    Raises:
-        GateFailed: Not even a form without any int8 layer is acceptable.
     """
     selection = selection_of(work, work.recipe.mixed.images)
     spec = float_model.read(work.float_model).spec
@@ -150,7 +148,10 @@ class _Search:
         if int8.acceptable:
             return {**found, "why": "int8 alone is acceptable on the validation cells"}
         noise = {row.group: row.cost.noise for row in measured["blocks"]}
-        best = find(self._groups["blocks"], noise, self._judge, self._work.progress)
+        try:
+            best = find(self._groups["blocks"], noise, self._judge, self._work.progress)
+        except GateFailed as error:
+            return {**found, "why": error.what}
         kept = frozenset(best.layers)
         written = self._judge_file(self._forms.write(kept))
         self._work.log.info(
