@@ -92,6 +92,18 @@ _ALL = (
     ),
 )  # fmt: skip
 
+SELECT = Stage(
+    "select", "judge every form on validation cells",
+    after=("reference", "prune", "export_onnx", "export_tflite", "quantize", "mixed", "half"),
+    tools=("onnxruntime", "ai-edge-litert", "numpy"),
+    settings=lambda r, t: {
+        "gate": r.gate.model_dump(mode="json"), "forms": [f.id for f in forms(r, t)],
+        "images": r.mixed.images, "threads": r.bench.threads,
+    },
+    reads_cells=True, reads_run=True,
+)  # fmt: skip
+"""Only of ``optimize``: a build judges its candidates once, on the gate's cells."""
+
 
 def stages_of(recipe: Recipe, target: Target) -> tuple[Stage, ...]:
     """The stages that this recipe needs for this target, each after what it reads.

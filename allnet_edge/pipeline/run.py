@@ -7,7 +7,21 @@ from pathlib import Path
 
 from allnet_edge import __version__
 from allnet_edge.artifacts.builddir import BuildDir, stage_key
-from allnet_edge.artifacts.files import canonical_json, sha256_bytes, sha256_file
+from allnet_edge.artifacts.files import (
+    canonical_json,
+    read_json,
+    sha256_bytes,
+    sha256_file,
+    write_json,
+)
+from allnet_edge.errors import (
+    AllnetEdgeError,
+    GateFailed,
+    IntegrityError,
+    RecipeError,
+    error_from_json,
+    error_to_json,
+)
 from allnet_edge.measure.gate_report import GateReport
 from allnet_edge.measure.system import package_version
 from allnet_edge.pipeline.launch import launch
@@ -36,6 +50,28 @@ class Outcome:
     report: Path
     ran: tuple[str, ...]
     skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A stage's answer that what it was asked for cannot be had: a result, not a failure.
+
+    Attributes:
+        error: A GateFailed or a RecipeError, as the stage raised it.
+    """
+
+    stage: str
+    error: AllnetEdgeError
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What identifies the work of one stage."""
+
+    inputs: dict[str, str]
+    settings: dict[str, object]
+    tools: dict[str, str]
+    key: str
 
 
 class _Identity:
@@ -78,24 +114,70 @@ def run(plan: Plan, progress: Progress = silent) -> Outcome:
     )
 
 
-def _make(
-    build: BuildDir, plan: Plan, stage: Stage, identity: _Identity, progress: Progress
-) -> bool:
-    """Make one stage; False where it was whole already."""
+def make(plan: Plan, progress: Progress = silent) -> Refusal | None:
+    """Make the stages of a plan that are not current, and neither report nor bundle.
+
+    A plan with fewer stages than a build has shares the finished ones with a later ``run``. What a
+    stage refused is kept beside it, so that it is not tried again before its inputs change.
+
+    Returns:
+        The refusal that ended it; None where every stage was made.
+
+    Raises:
+        AllnetEdgeError: Of a stage that failed in another way; what was finished stays.
+    """
+    with BuildDir.open(plan.out) as build:
+        identity = _Identity(plan.sources, progress)
+        for stage in plan.stages:
+            kept = build.root / f"{stage.name}.refused.json"
+            key = _job(build, plan, stage, identity).key
+            error = _kept_refusal(kept, key)
+            if error is None:
+                try:
+                    _make(build, plan, stage, identity, progress)
+                except (GateFailed, RecipeError) as refused:
+                    write_json(kept, {"key": key, "error": error_to_json(refused)})
+                    error = refused
+            if error is not None:
+                return Refusal(stage.name, error)
+    return None
+
+
+def _kept_refusal(path: Path, key: str) -> AllnetEdgeError | None:
+    try:
+        stored = read_json(path)
+    except IntegrityError:
+        return None  # there is none, or it is to be asked for again
+    if not isinstance(stored, dict) or stored.get("key") != key:
+        return None
+    return error_from_json(stored["error"])
+
+
+def _job(build: BuildDir, plan: Plan, stage: Stage, identity: _Identity) -> _Job:
     inputs = _inputs(build, plan, stage, identity)
     settings = dict(stage.settings(plan.recipe, plan.target))
     tools = tool_versions(stage)
     key = stage_key(stage.name, inputs=inputs, settings=settings, tools=tools)
-    if build.is_current(stage.name, key):
+    return _Job(inputs, settings, tools, key)
+
+
+def _make(
+    build: BuildDir, plan: Plan, stage: Stage, identity: _Identity, progress: Progress
+) -> bool:
+    """Make one stage; False where it was whole already."""
+    job = _job(build, plan, stage, identity)
+    if build.is_current(stage.name, job.key):
         progress(f"{stage.name}: unchanged", 1, 1)
         return False
     progress(f"{stage.name}: {stage.title}", 0, 0)
-    with build.stage(stage.name, inputs=inputs, settings=settings, tools=tools) as folder:
+    with build.stage(
+        stage.name, inputs=job.inputs, settings=job.settings, tools=job.tools
+    ) as folder:
         request = Request(
             stage=stage.name,
             title=stage.title,
             folder=folder,
-            partial=build.resumable(stage.name, key),
+            partial=build.resumable(stage.name, job.key),
             stages={one.name: build.path(one.name) for one in plan.stages},
             recipe=plan.recipe,
             target=plan.target,
