@@ -28,6 +28,14 @@ from allnet_edge.report.document import (
     TargetFacts,
     Training,
 )
+from allnet_edge.report.quantization_document import (
+    FormatQuantization,
+    GroupCost,
+    MixtureTried,
+    Quantization,
+    RangeStability,
+    RangeTrial,
+)
 from allnet_edge.report.sentence import verdict_sentence
 
 N = 642
@@ -234,6 +242,50 @@ def latency(valid=True):
     )
 
 
+def quantization():
+    """ONNX has a mixed form, TFLite needed none."""
+
+    def trial(estimator, snr, flips, why, corrected=False):
+        return RangeTrial(
+            estimator=estimator,
+            bias_correction=corrected,
+            cells=256,
+            logit_snr_db=snr,
+            flips=flips,
+            max_abs_difference=0.08,
+            why=why,
+        )
+
+    stable = RangeStability(
+        median=0.021, worst=0.31, worst_tensor="allnet/fusion1/Relu:0", stable=True
+    )
+    unstable = RangeStability(median=0.2, worst=0.7, worst_tensor=None, stable=False)
+    costs = tuple(
+        GroupCost(group=name, layers=9, macs=12_500_000, logit_snr_db=snr, auc_drop=0.0012, flips=2)
+        for name, snr in (("vgg", 41.25), ("inception", 17.5), ("head", None))
+    )
+    return Quantization(
+        images=512,
+        selection=256,
+        formats=(
+            FormatQuantization(
+                format="onnx", estimator="entropy", bias_correction=True, stability=stable,
+                trials=(trial("entropy", 24.5, 3, "chosen", corrected=True),
+                        trial("min-max", 19.5, 7, "5.0 dB less than entropy")),
+                parts=costs, blocks=costs,
+                mixed="int8 alone is not acceptable: specificity -3.1 points",
+                tried=(MixtureTried(kept=(), macs_share=0, flips=7, why="specificity -3.1 points"),
+                       MixtureTried(kept=("mixed8",), macs_share=0.125, flips=1, why=None)),
+            ),
+            FormatQuantization(
+                format="tflite", estimator="min-max", bias_correction=False, stability=unstable,
+                trials=(trial("min-max", None, 0, "asked for"),),
+                mixed="int8 alone is acceptable on the validation cells",
+            ),
+        ),
+    )  # fmt: skip
+
+
 def probability(logit):
     return float(1 / (1 + np.exp(-logit)))
 
@@ -315,6 +367,7 @@ def example(**changes):
             CompileProof(graph="model.int8.onnx", sm=89, ok=False, tool="TensorRT-RTX 1.2"),
         ),
         "flips": flips(),
+        "quantization": quantization(),
         "lineage": (
             StageRecord(stage="reference", key="a1" * 32, seconds=12.4, files=2),
             StageRecord(stage="export", key="b2" * 32, parents=("reference",), seconds=94, files=2),
