@@ -9,7 +9,8 @@ from allnet_edge.report.render import render_html
 
 VOID = {"meta", "img", "br", "hr", "input", "link", "col", "wbr"}
 SECTIONS = [
-    "ladder", "lost", "errors", "roc-curves", "latency", "sizes", "quantization", "flipped", "data", "training",
+    "ladder", "lost", "errors", "roc-curves", "latency", "sizes", "quantization", "flipped", "data",
+    "training",
     "proofs", "lineage", "versions", "recipe",
 ]  # fmt: skip
 HOSTILE = "</style><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}&amp;|`"
