@@ -96,23 +96,28 @@ def choose(
             rows.append(Row(Trial(estimator, corrections[0]), None, stabilities[estimator], why))
     steady = [estimator for estimator in distinct if stabilities[estimator].stable]
     finalists = steady or distinct
-    if len(finalists) > FINALISTS:
+    if len(distinct) > 1:
         few = min(FIRST_ROUND, cells)
-        first = _tried([Trial(e, corrections[0]) for e in finalists], stabilities, few, score)
-        finalists = [row.trial.estimator for row in _ranked(first)[:FINALISTS]]
-        limit = f"not among the best {FINALISTS} on {few} cells"
-        went_on = f"one of the best {FINALISTS} on {few} cells: tried on all"
-        rows += [
-            replace(r, why=went_on if r.trial.estimator in finalists else limit) for r in first
-        ]
-    for estimator in (one for one in distinct if steady and one not in steady):
-        why = "two halves of the calibration images disagree on its ranges: not tried"
-        rows.append(Row(Trial(estimator, corrections[0]), None, stabilities[estimator], why))
+        first = _tried([Trial(e, corrections[0]) for e in distinct], stabilities, few, score)
+        ranked = [row.trial.estimator for row in _ranked(first)]
+        finalists = [estimator for estimator in ranked if estimator in finalists][:FINALISTS]
+        rows += [replace(r, why=_of_first_round(r, finalists, steady, few)) for r in first]
     final = _tried([Trial(e, c) for e in finalists for c in corrections], stabilities, cells, score)
     best, *others = _ranked(final)
     rows.append(replace(best, why=_reason(best, len(final), steady=bool(steady))))
     rows += [replace(row, why=f"less than {_snr(best)}") for row in others]
     return best.trial, tuple(rows)
+
+
+def _of_first_round(
+    row: Row, finalists: Sequence[Estimator], steady: Sequence[Estimator], cells: int
+) -> str:
+    estimator = row.trial.estimator
+    if estimator in finalists:
+        return f"one of the best {FINALISTS} on {cells} cells: tried on all"
+    if steady and estimator not in steady:
+        return "two halves of the calibration images disagree on its ranges"
+    return f"not among the best {FINALISTS} on {cells} cells"
 
 
 def _tried(

@@ -1,5 +1,6 @@
 """One pass of images through a float TFLite graph: what every activation looks like."""
 
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -31,11 +32,14 @@ class TfliteObserver:
         self._axes = {at: -1 if at in kernels else None for at in graph.activations()}
         self._names = {at: graph.name(at) for at in self._axes}
         try:
-            self._interpreter = Interpreter(
-                model_path=str(float_model),
-                num_threads=threads,
-                experimental_preserve_all_tensors=True,
-            )
+            with warnings.catch_warnings():
+                # It warns of the memory that this is meant to take.
+                warnings.simplefilter("ignore", UserWarning)
+                self._interpreter = Interpreter(
+                    model_path=str(float_model),
+                    num_threads=threads,
+                    experimental_preserve_all_tensors=True,
+                )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ConversionError(

@@ -72,17 +72,18 @@ def _activation_scales(
 ) -> dict[str, npt.NDArray[np.float32]]:
     found = {}
     for tensor, group in placement.groups.items():
-        known = [ranges[member].magnitude for member in group if member in ranges]
+        known = [ranges[member] for member in group if member in ranges]
         if not known:
             raise ConversionError(
                 f"there is no range for '{tensor}'",
                 where=where,
                 fix="observe this very graph: ranges go by the names of its tensors",
             )
-        if not np.isfinite(known).all():
+        if not all(one.finite for one in known):
             raise ConversionError(f"the range of '{tensor}' is not finite", where=where)
         # A tensor that was 0 on every image may not be on the next one.
-        magnitude = max(known) if max(known) >= _DEAD else 1.0
+        largest = max(one.magnitude for one in known)
+        magnitude = largest if largest >= _DEAD else 1.0
         found[tensor] = np.array(magnitude / LARGEST, np.float32)
     return found
 

@@ -14,7 +14,8 @@ tensorflow-quantization) and the chapter "Working with quantized types" of Tenso
 - never between a convolution and the batch norm, ReLU or Clip that it is fused with.
 
 MaxPool, Concat and a Pad with zeros do not compute with values: what goes in and what comes out
-shares one scale, so that they run on int8 and the second pair changes nothing.
+shares one scale, so that they run on int8 and the second pair changes nothing. The same holds for
+what only reorders values.
 
 What computes for layers alone that were asked to stay float stays float with them.
 """
@@ -29,6 +30,7 @@ from allnet_edge.convert.onnx_wiring import Edge, Wiring
 from allnet_edge.errors import ConversionError
 
 COMMUTING = ("MaxPool", "Concat", "Pad")
+RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
 POOLED = ("AveragePool", "GlobalAveragePool")
 _SUMS = ("Add", "Mul")
 
@@ -150,9 +152,7 @@ def _feeds(wiring: Wiring, value: str, integer: Collection[int]) -> bool:
         node = wiring.nodes[at]
         if at in integer:
             return True
-        if node.op_type in ("Squeeze", "Reshape", "Flatten") and _feeds(
-            wiring, node.output[0], integer
-        ):
+        if node.op_type in RESHAPING and _feeds(wiring, node.output[0], integer):
             return True
     return False
 
@@ -169,19 +169,17 @@ def _groups(
     wiring: Wiring, integer: Collection[int], edges: Collection[Edge]
 ) -> dict[str, tuple[str, ...]]:
     paired = list(dict.fromkeys(wiring.nodes[at].input[n] for at, n in sorted(edges)))
-    leader = {value: value for value in paired}
+    leader: dict[str, str] = {}
 
     def lead(value: str) -> str:
-        while leader[value] != value:
+        while leader.setdefault(value, value) != value:
             value = leader[value]
         return value
 
-    for at in sorted(integer):
-        node = wiring.nodes[at]
-        if node.op_type in COMMUTING:
-            first, *others = [v for v in (*node.input, node.output[0]) if v in leader]
-            for other in others:
-                leader[lead(other)] = lead(first)
+    for at, node in enumerate(wiring.nodes):
+        if node.op_type in RESHAPING or (at in integer and node.op_type in COMMUTING):
+            for _, position in wiring.data_inputs(at):
+                leader[lead(node.input[position])] = lead(node.output[0])
     members: dict[str, list[str]] = {}
     for value in paired:
         members.setdefault(lead(value), []).append(value)

@@ -14,7 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 from allnet_edge.convert.onnx_wiring import Wiring, channel_axis
-from allnet_edge.convert.qdq_placement import COMMUTING, pads_with_zeros
+from allnet_edge.convert.qdq_placement import COMMUTING, RESHAPING, pads_with_zeros
 
 Rule = Literal[
     "zero-point", "type", "data", "weights", "per-channel", "weight-grid", "bias", "fusion",
@@ -179,11 +179,7 @@ def _of_sum(
 def _of_shared_scale(
     wiring: Wiring, node: onnx.NodeProto, integer: list[str]
 ) -> Iterator[Violation]:
-    after = [
-        user.input[1]
-        for user in (wiring.nodes[at] for at, _ in wiring.users(node.output[0]))
-        if user.op_type == _Q
-    ]
+    after = _scales_after(wiring, node.output[0])
     before = [_scale_of(wiring, value) for value in integer]
     scales = [*before, *(_constant(wiring, name) for name in after)]
     known = {float(scale.flat[0]) for scale in scales if scale is not None and scale.size == 1}
@@ -192,6 +188,18 @@ def _of_shared_scale(
         yield Violation(
             "shared-scale", node.name, f"has scales of {low:.4g} to {high:.4g} around it"
         )
+
+
+def _scales_after(wiring: Wiring, value: str) -> list[str]:
+    """Names of the scales by which a value is quantized, reordered first or not."""
+    found: list[str] = []
+    for at, _ in wiring.users(value):
+        user = wiring.nodes[at]
+        if user.op_type == _Q:
+            found.append(user.input[1])
+        elif user.op_type in RESHAPING:
+            found += _scales_after(wiring, user.output[0])
+    return found
 
 
 def _dequantized(wiring: Wiring, value: str) -> bool:

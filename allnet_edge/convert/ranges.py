@@ -1,5 +1,6 @@
 """What the calibration images show of every tensor, and the ranges that are made of it."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,11 @@ class Range:
     def magnitude(self) -> float:
         """The larger end: what a symmetric grid has to cover."""
         return max(abs(self.low), abs(self.high))
+
+    @property
+    def finite(self) -> bool:
+        """Whether both ends are numbers."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
 
 
 @dataclass(slots=True)

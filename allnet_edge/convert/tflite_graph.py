@@ -1,6 +1,7 @@
 """The main graph of a TFLite flatbuffer: its operators, their tensors and their names."""
 
 import re
+import struct
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -169,7 +170,7 @@ def read_graph(source: Path | bytes) -> Graph:
         return Graph(
             tfl_flatbuffer_utils.read_model(str(source) if isinstance(source, Path) else source)
         )
-    except (OSError, ValueError, TypeError, IndexError) as error:
+    except (OSError, ValueError, TypeError, IndexError, struct.error) as error:
         raise ConversionError(
             "the TFLite graph cannot be read", where=source if isinstance(source, Path) else None
         ) from error

@@ -1,6 +1,6 @@
 """What the tests of the conversions share: the files of one network, and how graphs are read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,10 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
+from allnet_edge.convert.estimators import Estimator, estimate_all
+from allnet_edge.convert.observe_onnx import observe_onnx
+from allnet_edge.convert.observe_tflite import observe_tflite
+from allnet_edge.convert.ranges import Observation, Range
 from allnet_edge.engines import open_runner
 from allnet_edge.models.towers.api import KerasModel
 
@@ -80,5 +84,22 @@ def run(model: onnx.ModelProto, **inputs: np.ndarray) -> list[np.ndarray]:
     return session.run(None, inputs)
 
 
-def one_by_one(images: np.ndarray) -> Iterator[np.ndarray]:
-    yield from images
+def ranges_of(
+    source: Converted,
+    images: np.ndarray | None = None,
+    *,
+    kind: str = "onnx",
+    estimator: Estimator = "min-max",
+) -> dict[str, Range]:
+    """Ranges from ``images``, or from the source's own."""
+    seen = observed(source, images, kind=kind)
+    return estimate_all(seen, estimator, symmetric=kind == "onnx")
+
+
+def observed(
+    source: Converted, images: np.ndarray | None = None, *, kind: str = "onnx"
+) -> Observation:
+    observe, file = {
+        "onnx": (observe_onnx, source.onnx), "tflite": (observe_tflite, source.tflite)
+    }[kind]  # fmt: skip
+    return observe(file, source.calibration if images is None else images)

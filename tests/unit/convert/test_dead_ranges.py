@@ -3,10 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import tf_keras
 
+from allnet_edge.convert.estimators import ESTIMATORS, estimate_all
 from allnet_edge.convert.int8_from_tflite import _steep, int8_from_tflite
+from allnet_edge.convert.observe_onnx import observe_onnx
+from allnet_edge.convert.observe_tflite import observe_tflite
+from allnet_edge.convert.onnx_from_keras import onnx_from_keras
+from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
 from allnet_edge.convert.tflite_from_keras import tflite_from_keras
 from allnet_edge.engines import open_runner
 
@@ -35,11 +41,19 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (8, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-def test_a_dead_relu_gets_a_range_and_the_graph_runs(tmp_path: Path, images: np.ndarray) -> None:
+def quantized(path: Path, images: np.ndarray, estimator: str = "min-max") -> bytes:
+    seen = observe_tflite(path, images)
+    return int8_from_tflite(path, estimate_all(seen, estimator, symmetric=False))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_dead_relu_gets_a_range_and_the_graph_runs(
+    tmp_path: Path, images: np.ndarray, estimator: str
+) -> None:
     model = network(bias=-1e3, gain=1.0)
     path, small = tmp_path / "m.tflite", tmp_path / "q.tflite"
     path.write_bytes(tflite_from_keras(model, SIZE))
-    small.write_bytes(int8_from_tflite(path, images))
+    small.write_bytes(quantized(path, images, estimator))
     with open_runner(small) as runner:
         edge = runner.infer(images)
     expected = model.predict(images.astype(np.float32), verbose=0).ravel()
@@ -58,8 +72,24 @@ def test_a_nearly_dead_layer_gets_a_range_that_xnnpack_can_take(
     model.get_layer("conv1").set_weights([kernel, -(peak - 1e-5)])
     path, small = tmp_path / "m.tflite", tmp_path / "q.tflite"
     path.write_bytes(tflite_from_keras(model, SIZE))
-    small.write_bytes(int8_from_tflite(path, images))
+    small.write_bytes(quantized(path, images))
     assert _steep(small.read_bytes()) == {}
+    with open_runner(small) as runner:
+        edge = runner.infer(images)
+    expected = model.predict(images.astype(np.float32), verbose=0).ravel()
+    assert np.abs(edge - expected).max() < 0.02
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_dead_relu_does_not_break_onnx_either(
+    tmp_path: Path, images: np.ndarray, estimator: str
+) -> None:
+    model = network(bias=-1e3, gain=1.0)
+    path, small = tmp_path / "m.onnx", tmp_path / "q.onnx"
+    onnx.save(onnx_from_keras(model, SIZE), path)
+    seen = observe_onnx(path, images)
+    assert any(one.magnitude == 0 for one in seen.histograms.values())
+    qdq_from_onnx(path, small, estimate_all(seen, estimator, symmetric=True))
     with open_runner(small) as runner:
         edge = runner.infer(images)
     expected = model.predict(images.astype(np.float32), verbose=0).ravel()

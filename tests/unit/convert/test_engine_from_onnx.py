@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from convert_support import Converted, model_of
+from convert_support import Converted, model_of, ranges_of
 from onnx import helper
 
 from allnet_edge.convert.engine_from_onnx import EngineBuilder, _network_flags
@@ -26,7 +26,7 @@ def builder() -> EngineBuilder:
 def all_precisions(source: Converted) -> dict[str, Path]:
     half, integer = source.folder / "proof.fp16.onnx", source.folder / "proof.int8.onnx"
     fp16_from_onnx(source.onnx, half)
-    qdq_from_onnx(source.onnx, integer, source.calibration)
+    qdq_from_onnx(source.onnx, integer, ranges_of(source))
     return {"fp32": source.onnx, "fp16": half, "int8": integer}
 
 

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from convert_support import answers, one_by_one
+from convert_support import answers, observed, ranges_of
 
+from allnet_edge.convert.estimators import estimate_all
 from allnet_edge.convert.int8_from_tflite import int8_from_tflite
+from allnet_edge.convert.observe_tflite import observe_tflite
+from allnet_edge.convert.ranges import Range
 from allnet_edge.errors import ConversionError
 
 pytestmark = pytest.mark.xdist_group("convert")
@@ -28,9 +31,13 @@ class Graph:
         return [op for op in self.operators if op["op_name"] == name]
 
 
+def int8_of(small, images: np.ndarray | None = None, **options: object) -> bytes:
+    return int8_from_tflite(small.tflite, ranges_of(small, images, kind="tflite"), **options)
+
+
 @pytest.fixture(scope="module")
 def quantized(small) -> bytes:
-    return int8_from_tflite(small.tflite, one_by_one(small.calibration))
+    return int8_of(small)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +61,7 @@ class TestGraph:
         low, high = low_high
         rng = np.random.default_rng(0)
         images = rng.integers(low, high + 1, (4, 32, 32, 3)).astype(np.uint8)
-        details = pixels_of(int8_from_tflite(small.tflite, images))
+        details = pixels_of(int8_of(small, images))
         assert details["quantization"] == (1.0, -128)
 
     def test_probabilities_come_out_as_float(self, quantized):
@@ -91,37 +98,85 @@ class TestGraph:
 
 
 def test_the_order_of_the_images_does_not_matter(small, quantized):
-    assert int8_from_tflite(small.tflite, small.calibration[::-1]) == quantized
+    assert int8_of(small, small.calibration[::-1]) == quantized
 
 
 def test_every_image_counts(small, quantized):
     brighter = np.concatenate([small.calibration, np.full((1, 32, 32, 3), 255, np.uint8)])
-    assert int8_from_tflite(small.tflite, brighter) != quantized
+    assert int8_of(small, brighter) != quantized
 
 
 def test_the_number_of_threads_does_not_matter(small, quantized):
-    assert int8_from_tflite(small.tflite, small.calibration, threads=2) == quantized
+    seen = observe_tflite(small.tflite, small.calibration, threads=2)
+    ranges = estimate_all(seen, "min-max", symmetric=False)
+    assert int8_from_tflite(small.tflite, ranges) == quantized
 
 
-def test_named_layers_stay_float(small):
-    graph = Graph(
-        int8_from_tflite(small.tflite, small.calibration, keep_float=["head_dense", "left"])
-    )
-    assert all(graph.kind(op["inputs"][0]) == np.float32 for op in graph.of("FULLY_CONNECTED"))
-    floats = [op for op in graph.of("CONV_2D") if graph.kind(op["inputs"][0]) == np.float32]
-    assert len(floats) == 1
+def floats(graph: Graph, name: str) -> int:
+    return sum(graph.kind(op["inputs"][0]) == np.float32 for op in graph.of(name))
 
 
-def test_progress_counts_the_images(small):
-    told = []
-    int8_from_tflite(small.tflite, small.calibration[:3], progress=lambda *args: told.append(args))
-    assert told == [("TFLite ranges", number, 0) for number in (1, 2, 3)]
+@pytest.mark.parametrize("left", ["left", "tiny/left/Conv2D", "left_relu"])
+def test_named_layers_stay_float(small, left):
+    graph = Graph(int8_of(small, keep_float=["head_dense", left]))
+    assert floats(graph, "FULLY_CONNECTED") == 2
+    assert floats(graph, "CONV_2D") == 1
 
 
-def test_no_calibration_image_is_refused(small):
-    with pytest.raises(ConversionError, match="no calibration images") as caught:
-        int8_from_tflite(small.tflite, iter(()))
-    assert caught.value.exit_code == 4
+def test_a_name_means_that_layer_and_no_longer_one(small):
+    """``head`` begins the names of three layers, and is none."""
+    with pytest.raises(ConversionError, match="no operator of the TFLite graph is called 'head'"):
+        int8_of(small, keep_float=["head"])
+
+
+def test_a_misspelt_name_is_refused_with_the_nearest(small):
+    with pytest.raises(ConversionError, match="head_dens") as caught:
+        int8_of(small, keep_float=["head_dens"])
+    assert "head_dense" in caught.value.fix
+
+
+def test_a_tensor_without_a_range_is_named(small):
+    ranges = ranges_of(small, kind="tflite")
+    name = next(name for name in ranges if "left_pool" in name)
+    del ranges[name]
+    with pytest.raises(ConversionError, match=r"no range for .*left_pool"):
+        int8_from_tflite(small.tflite, ranges)
+
+
+def test_a_range_that_is_not_finite_is_refused(small):
+    ranges = ranges_of(small, kind="tflite")
+    name = next(name for name in ranges if "left_pool" in name)
+    with pytest.raises(ConversionError, match="not finite"):
+        int8_from_tflite(small.tflite, {**ranges, name: Range(0.0, float("inf"))})
+
+
+class TestBiasCorrection:
+    def test_every_layer_that_is_int8_gets_a_bias_of_its_own(self, small):
+        seen = observed(small, kind="tflite")
+        ranges = estimate_all(seen, "min-max", symmetric=False)
+        graph = Graph(int8_from_tflite(small.tflite, ranges, channel_means=seen.channel_means()))
+        layers = [*graph.of("CONV_2D"), *graph.of("FULLY_CONNECTED")[:-1]]
+        biases = [op["inputs"][2] for op in layers]
+        assert len(set(biases)) == len(layers)
+        assert {graph.kind(bias) for bias in biases} == {np.int32}
+
+    def test_it_moves_the_answers_a_little(self, small, quantized, tmp_path):
+        seen = observed(small, kind="tflite")
+        ranges = estimate_all(seen, "min-max", symmetric=False)
+        path, plain = tmp_path / "corrected.tflite", tmp_path / "plain.tflite"
+        path.write_bytes(int8_from_tflite(small.tflite, ranges, channel_means=seen.channel_means()))
+        plain.write_bytes(quantized)
+        found = answers(path, small.calibration)
+        assert (found != answers(plain, small.calibration)).any()
+        np.testing.assert_allclose(found, small.expected(small.calibration), atol=0.08)
+
+    def test_a_layer_that_was_not_observed_is_named(self, small):
+        seen = observed(small, kind="tflite")
+        ranges = estimate_all(seen, "min-max", symmetric=False)
+        means = dict(seen.channel_means())
+        del means[next(name for name in means if "left_pool" in name or "joined" in name)]
+        with pytest.raises(ConversionError, match="no channel means of"):
+            int8_from_tflite(small.tflite, ranges, channel_means=means)
 
 
 def test_what_the_quantizer_refuses_is_told(small, monkeypatch):
@@ -132,5 +187,12 @@ def test_what_the_quantizer_refuses_is_told(small, monkeypatch):
 
     monkeypatch.setattr(module.quantizer, "Quantizer", refusing)
     with pytest.raises(ConversionError, match="cannot be quantized: ValueError") as caught:
-        int8_from_tflite(small.tflite, small.calibration)
+        int8_of(small)
     assert caught.value.where == str(small.tflite)
+
+
+def test_a_file_that_is_no_graph_is_refused(tmp_path):
+    path = tmp_path / "no.tflite"
+    path.write_bytes(b"no graph")
+    with pytest.raises(ConversionError, match="cannot be read"):
+        int8_from_tflite(path, {})
