@@ -18,16 +18,17 @@ class RangeTrial(_Part):
     """One way to take ranges that was tried on validation cells.
 
     Attributes:
+        cells: None where it was not tried, since another way gives the same ranges.
         logit_snr_db: None where int8 and float gave the same logits.
         why: Chosen, or what spoke against it.
     """
 
     estimator: str
     bias_correction: bool
-    cells: Count
+    cells: Count | None
     logit_snr_db: float | None
-    flips: Count
-    max_abs_difference: Share
+    flips: Count | None
+    max_abs_difference: Share | None
     why: str
 
 

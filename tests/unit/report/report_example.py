@@ -271,7 +271,10 @@ def quantization():
             FormatQuantization(
                 format="onnx", estimator="entropy", bias_correction=True, stability=stable,
                 trials=(trial("entropy", 24.5, 3, "chosen", corrected=True),
-                        trial("min-max", 19.5, 7, "5.0 dB less than entropy")),
+                        trial("min-max", 19.5, 7, "5.0 dB less than entropy"),
+                        RangeTrial(estimator="mse", bias_correction=False, cells=None,
+                                   logit_snr_db=None, flips=None, max_abs_difference=None,
+                                   why="the same ranges as entropy")),
                 parts=costs, blocks=costs,
                 mixed="int8 alone is not acceptable: specificity -3.1 points",
                 tried=(MixtureTried(kept=(), macs_share=0, flips=7, why="specificity -3.1 points"),

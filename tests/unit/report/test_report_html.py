@@ -282,6 +282,7 @@ def test_quantization_tells_what_was_tried_and_what_each_part_costs(page):
     assert "nothing0.0 %7specificity" in said
     assert "specificity -3.1 points" in said
     assert "? not stable" in said
+    assert "msenot triedthe same ranges as entropy" in said
 
 
 def test_without_int8_the_section_says_so(bare_document):
