@@ -67,4 +67,4 @@ def _step(row: _Row) -> doc.MixtureTried:
 
 def _picked(kind: type[_T], row: _Row) -> _T:
     """The fields that the document has of those that were recorded."""
-    return kind.model_validate({name: row[name] for name in kind.model_fields})
+    return kind.model_validate({name: row.get(name) for name in kind.model_fields})
