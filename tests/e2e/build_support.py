@@ -24,6 +24,8 @@ kind = "2:4"
 epochs = 1
 [calibration]
 images = 32
+[mixed]
+sensitivity = "blocks"
 # So few cells and so few epochs decide nothing: here only the road counts.
 [gate]
 accuracy_ratio = 0.5

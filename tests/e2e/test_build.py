@@ -12,7 +12,7 @@ from build_support import STAGES, Build, run
 
 from allnet_edge.artifacts.bundle import Bundle
 from allnet_edge.compress.sparsity import eligible_for_2_4, share_of_valid_blocks
-from allnet_edge.measure.gate_report import GateReport
+from allnet_edge.measure.gate_report import GateCandidate, GateReport
 from allnet_edge.models.storage import float_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
@@ -96,6 +96,20 @@ def test_pruned_weights_stay_2_to_4_in_the_exported_graph(small_build: Build) ->
     assert checked == 3
 
 
+def test_what_quantizing_each_block_costs_is_measured(small_build: Build) -> None:
+    found = json.loads((small_build.out / "mixed" / "mixed.json").read_text())
+    assert found["selection"]["part"] == "validation"
+    for name in ("onnx", "tflite"):
+        row = found["formats"][name]
+        assert [block["group"] for block in row["blocks"]] == [
+            "conv1", "conv2", "conv3", "conv4", "dense",
+        ]  # fmt: skip
+        assert all(block["cost"]["logit_snr_db"] > 5 for block in row["blocks"])
+        suffix = "tflite" if name == "tflite" else "onnx"
+        assert (small_build.out / "mixed" / f"model.mixed.{suffix}").is_file() == row["made"]
+        assert row["made"] != row["why"].startswith("int8 alone is acceptable")
+
+
 def test_compile_is_a_proof_and_says_so(small_build: Build) -> None:
     content = json.loads((small_build.out / "compile" / "compile.json").read_text())
     if not content["rows"]:
@@ -159,6 +173,7 @@ def test_a_run_of_its_own_gives_the_same_verdict(small_build: Build, tmp_path: P
     out = tmp_path / "own"
     process = run(
         "build", "--target", "pi", "--run", small_build.out / "train",
+        "--against", small_build.out / "train",
         "--data", small_build.out / "cells" / "cells", "--recipe", recipe, "-o", out, "--json",
     )  # fmt: skip
     assert process.returncode in (0, 8), process.stderr
@@ -167,7 +182,11 @@ def test_a_run_of_its_own_gives_the_same_verdict(small_build: Build, tmp_path: P
     assert "compile" not in result["ran"]
     gate = GateReport.model_validate_json((out / "gate" / "gate.json").read_text())
     float32 = next(c for c in gate.candidates if c.id == "litert-fp32")
-    assert (float32.flips.positive_to_negative, float32.flips.negative_to_positive) == (0, 0)
+    own = GateCandidate.model_validate_json((out / "gate" / "own.json").read_text())
+    assert own.id == "keras-own"  # judged against itself here
+    for one in (float32, own):
+        assert (one.flips.positive_to_negative, one.flips.negative_to_positive) == (0, 0)
+    assert "judged against another network" in (out / "report.html").read_text()
 
 
 def test_a_margin_that_is_missed_fails_with_exit_5_and_leaves_no_bundle(

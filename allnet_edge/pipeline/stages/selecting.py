@@ -4,6 +4,7 @@ import numpy as np
 
 from allnet_edge.data.images import load_batch
 from allnet_edge.measure.cells import Cells, Scores
+from allnet_edge.measure.metrics import BoolArray
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.pipeline.stages.scoring import Judged, Reference, base_of
 from allnet_edge.search.selection import Selection
@@ -12,7 +13,7 @@ _SEED = 0
 
 
 def selection_of(work: Work, images: int) -> Selection:
-    """At most ``images`` validation cells, half of each class as far as there are so many.
+    """At most ``images`` validation cells.
 
     Raises:
         IntegrityError: The frozen answers are about other cells.
@@ -22,7 +23,7 @@ def selection_of(work: Work, images: int) -> Selection:
     judged = Judged.of("validation", index, split, model)
     reference = Reference.read(work, judged.cells)
     base = base_of(work, reference, judged.cells)
-    chosen = _balanced(judged.cells, images)
+    chosen = balanced(judged.cells.labels, images)
     cells = judged.cells
     return Selection(
         cells=Cells(
@@ -38,11 +39,11 @@ def selection_of(work: Work, images: int) -> Selection:
     )
 
 
-def _balanced(cells: Cells, images: int) -> list[int]:
-    """Places of the chosen cells, in order."""
+def balanced(labels: BoolArray, images: int) -> list[int]:
+    """Places of at most ``images`` cells, in order: half of each class as far as there are."""
     rng = np.random.default_rng(_SEED)
     groups = sorted(
-        (rng.permutation(np.flatnonzero(cells.labels == kind)) for kind in (True, False)), key=len
+        (rng.permutation(np.flatnonzero(labels == kind)) for kind in (True, False)), key=len
     )
     fewer = groups[0][: images // 2]
     more = groups[1][: images - len(fewer)]

@@ -6,11 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from allnet_edge.errors import IntegrityError, RecipeError, UnknownNameError, UsageError
+from allnet_edge.errors import (
+    DataError,
+    IntegrityError,
+    RecipeError,
+    SplitError,
+    UnknownNameError,
+    UsageError,
+)
 from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.candidates import forms
 from allnet_edge.pipeline.order import stages_of
 from allnet_edge.pipeline.plan import make_plan
+from allnet_edge.pipeline.sources import Sources
+from allnet_edge.pipeline.stages.selecting import balanced
 from allnet_edge.spec.network import NetworkSpec, Preprocess
 from allnet_edge.spec.recipe import PruneSpec, Recipe
 from allnet_edge.spec.target import Target, all_targets, load_target
@@ -24,14 +33,14 @@ def own(tmp_path: Path) -> Path:
     return make_run(tmp_path / "run", ("hem", "all"))
 
 
-def make_run(folder: Path, classes: tuple[str, ...]) -> Path:
+def make_run(folder: Path, classes: tuple[str, ...], split: str = "0" * 64) -> Path:
     folder.mkdir()
     float_model.save(
         folder,
         {"logits/kernel": np.zeros((2, 1), np.float32)},
         NetworkSpec(network="allnet", preprocess=Preprocess(size=96), classes=classes),
         label_index={name: at for at, name in enumerate(classes)},
-        split_sha256="0" * 64,
+        split_sha256=split,
         record=float_model.TrainingRecord(how="train"),
     )
     return folder
@@ -196,3 +205,53 @@ def test_a_key_holds_every_setting_that_changes_the_result(tmp_path: Path) -> No
     after = {stage.name: stage.settings(changed.recipe, plan.target) for stage in plan.stages}
     differing = {name for name in before if before[name] != after[name]}
     assert {"prune", "quantize", "compile", "gate", "benchmark", "report"} <= differing
+
+
+class TestAgainstAnotherRun:
+    def test_it_is_what_the_candidates_are_compared_with(self, own: Path, tmp_path: Path) -> None:
+        teacher = make_run(tmp_path / "teacher", ("hem", "all"))
+        sources = Sources(own, tmp_path, None, tmp_path, against=teacher)
+        assert sources.reference == teacher
+        assert set(sources.reference_identity()) == {"against"}
+        assert Sources(own, tmp_path, None, tmp_path).reference == own
+
+    @pytest.mark.parametrize(
+        ("trained_on", "kind", "said"),
+        [
+            ((("hem", "all"), "1" * 64), SplitError, "another split"),
+            ((("all", "hem"), "0" * 64), DataError, "other classes"),
+        ],
+        ids=["split", "classes"],
+    )
+    def test_one_that_cannot_be_compared_with_is_refused(
+        self, own: Path, tmp_path: Path, trained_on, kind, said
+    ) -> None:
+        teacher = make_run(tmp_path / "teacher", *trained_on)
+        with pytest.raises(kind, match=said) as caught:
+            Sources(own, tmp_path, None, tmp_path, against=teacher).reference_identity()
+        assert caught.value.where == str(teacher)
+
+    def test_the_embedded_default_has_no_other(self, own: Path, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="--against needs --run"):
+            make_plan(tmp_path / "build", "jetson", against=own)
+
+    def test_it_has_to_be_a_finished_run(self, own: Path, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir()
+        with pytest.raises(UsageError, match="no finished run to judge against") as caught:
+            make_plan(
+                tmp_path / "build", "jetson", run=own, data=tmp_path / "data", against=tmp_path
+            )
+        assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("positives", "negatives", "asked", "chosen"),
+    [(50, 50, 20, (10, 10)), (50, 6, 20, (14, 6)), (4, 3, 20, (4, 3)), (0, 9, 4, (0, 4))],
+)
+def test_selection_cells_are_half_of_each_class_as_far_as_there_are(
+    positives, negatives, asked, chosen
+) -> None:
+    labels = np.arange(positives + negatives) < positives
+    places = balanced(labels, asked)
+    assert places == sorted(set(places))
+    assert (int(labels[places].sum()), int((~labels[places]).sum())) == chosen
