@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+LARGEST = 127
+"""Of the grid of weights, which is symmetric: -128 is not used."""
+
 _Values = npt.NDArray[np.float64]
 
 
@@ -40,14 +43,35 @@ class Axis:
         return np.asarray(((read >= 0) & (read < self.size)).mean(axis=1))
 
 
-def rounded(kernel: npt.NDArray[np.float32], scale: npt.NDArray[np.float32]) -> _Values:
-    """What int8 makes of weights; ``scale`` broadcasts against them."""
-    steps = np.clip(np.rint(kernel / scale), -127, 127)
-    return np.asarray(steps * scale, np.float64)
+def rounding_error(kernel: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
+    """What int8 with one scale for each slice along ``axis`` adds to weights; their shape.
+
+    In float32, whose own error is 1e-5 of this one.
+    """
+    shape = [1] * kernel.ndim
+    shape[axis] = -1
+    scale = weight_scale(kernel, axis).reshape(shape)
+    error = kernel / scale
+    np.rint(error, out=error)
+    error *= scale
+    error -= kernel
+    return error
+
+
+def weight_scale(kernel: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
+    """One scale for each slice along ``axis``: max|w| / 127; 1 where all weights are 0."""
+    others = tuple(at for at in range(kernel.ndim) if at != axis)
+    largest = np.maximum(kernel.max(axis=others), -kernel.min(axis=others))
+    scale = np.where(largest > 0, largest / np.float32(LARGEST), np.float32(1))
+    return np.asarray(scale, np.float32)
 
 
 def shift_of(
-    error: _Values, means: _Values, *, groups: int = 1, inside: _Values | None = None
+    error: npt.NDArray[np.floating],
+    means: _Values,
+    *,
+    groups: int = 1,
+    inside: _Values | None = None,
 ) -> _Values:
     """The mean shift of every output channel.
 
@@ -61,6 +85,7 @@ def shift_of(
     Returns:
         [out], to be subtracted from the bias.
     """
-    taps = error if inside is None else error * inside
-    per_input = taps.sum(axis=(2, 3)).reshape(groups, -1, error.shape[1])
+    shares = np.ones(error.shape[2:]) if inside is None else inside
+    per_input = np.einsum("ocij,ij->oc", error, shares, dtype=np.float64)
+    per_input = per_input.reshape(groups, -1, error.shape[1])
     return np.asarray(np.einsum("goc,gc->go", per_input, means.reshape(groups, -1)).reshape(-1))

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from allnet_edge.convert.bias_correction import Axis, rounded, shift_of
+from allnet_edge.convert.bias_correction import Axis, rounding_error, shift_of
 from allnet_edge.convert.onnx_cleanup import shapes
 from allnet_edge.convert.onnx_wiring import Wiring, attribute_int, attribute_ints, channel_axis
 from allnet_edge.convert.ranges import ChannelMeans
@@ -51,10 +51,7 @@ def _shift(
     known: dict[str, tuple[int, ...]],
 ) -> npt.NDArray[np.float64]:
     axis = channel_axis(node)
-    others = tuple(n for n in range(kernel.ndim) if n != axis)
-    largest = np.abs(kernel).max(axis=others, keepdims=True)
-    scale = np.where(largest > 0, largest / np.float32(127), np.float32(1)).astype(np.float32)
-    error = rounded(kernel, scale) - kernel
+    error = rounding_error(kernel, axis)
     if node.op_type != "Conv":
         return shift_of((error.T if axis == 1 else error)[:, :, None, None], means)
     inside = _inside(node, kernel.shape, known)

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from allnet_edge.convert.bias_correction import Axis, rounded, shift_of
+from allnet_edge.convert.bias_correction import Axis, rounding_error, shift_of
 from allnet_edge.convert.ranges import ChannelMeans
 from allnet_edge.convert.tflite_graph import Graph, Operator
 from allnet_edge.errors import ConversionError
@@ -48,10 +48,7 @@ def _shift(
 ) -> _Values:
     kind = graph.kind(operator)
     axis = kernel.ndim - 1 if kind == _DEPTHWISE else 0
-    others = tuple(n for n in range(kernel.ndim) if n != axis)
-    largest = np.abs(kernel).max(axis=others, keepdims=True)
-    scale = np.where(largest > 0, largest / np.float32(127), np.float32(1)).astype(np.float32)
-    error = rounded(kernel, scale) - kernel
+    error = rounding_error(kernel, axis)
     if kind == _DENSE:
         return shift_of(error[:, :, None, None], means)
     inside = _inside(graph, operator, kernel.shape[1:3])

@@ -13,13 +13,13 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from allnet_edge.convert.bias_correction import LARGEST, weight_scale
 from allnet_edge.convert.bias_of_onnx import correct_biases
 from allnet_edge.convert.onnx_wiring import Wiring, channel_axis
 from allnet_edge.convert.qdq_placement import Placement, place
 from allnet_edge.convert.ranges import ChannelMeans, Range
 from allnet_edge.errors import ConversionError
 
-LARGEST = 127
 _DEAD = 1e-6  # a range below it is no range
 _ZERO = "int8/zero"
 
@@ -57,14 +57,6 @@ def qdq_from_onnx(
     _insert(model.graph, wiring, placement, scales)
     model.doc_string = ""
     onnx.save(model, target)
-
-
-def weight_scale(kernel: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
-    """One scale for each slice along ``axis``: max|w| / 127; 1 where all weights are 0."""
-    others = tuple(at for at in range(kernel.ndim) if at != axis)
-    largest = np.abs(kernel).max(axis=others)
-    scale = np.where(largest > 0, largest / np.float32(LARGEST), np.float32(1))
-    return np.asarray(scale, np.float32)
 
 
 def _activation_scales(

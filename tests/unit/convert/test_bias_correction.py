@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allnet_edge.convert.bias_correction import Axis, rounded, shift_of
+from allnet_edge.convert.bias_correction import Axis, rounding_error, shift_of, weight_scale
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,16 @@ def test_a_dense_layer_is_a_product():
     np.testing.assert_allclose(shift_of(error[:, :, None, None], means), error @ means)
 
 
-def test_weights_are_rounded_to_255_steps():
-    kernel = np.array([[-1.27, 0.014, 0.016, 1.27]], np.float32)
-    found = rounded(kernel, np.array([[0.01]], np.float32))
-    np.testing.assert_allclose(found, [[-1.27, 0.01, 0.02, 1.27]], rtol=1e-6)
+def test_the_error_is_that_of_255_steps_for_each_channel():
+    kernel = np.array([[-1.27, 0.014, 0.016], [12.7, 0.04, -0.06], [0, 0, 0]], np.float32)
+    found = rounding_error(kernel, 0)
+    np.testing.assert_allclose(found, [[0, -0.004, 0.004], [0, -0.04, -0.04], [0, 0, 0]], atol=1e-6)
+    np.testing.assert_array_equal(rounding_error(kernel.T.copy(), 1), found.T)
+
+
+def test_scales_cover_the_larger_end_and_zeros_have_one():
+    kernel = np.array([[-2.54, 1.0], [0.5, 1.27], [0, 0]], np.float32)
+    np.testing.assert_allclose(weight_scale(kernel, 0), [0.02, 0.01, 1.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
