@@ -36,6 +36,10 @@ def build(
         str | None,
         typer.Option("--prune", help="none, 2:4, unstructured=S or channels=R (share of MACs)."),
     ] = None,
+    qat: Annotated[
+        int | None,
+        typer.Option("--qat", min=0, help="Epochs of quantization-aware training; 0 for none."),
+    ] = None,
     max_drop: Annotated[
         list[str] | None,
         typer.Option("--max-drop", help="Margin of the gate, e.g. specificity=0.02; repeatable."),
@@ -70,6 +74,7 @@ def build(
         recipe=recipe,
         precision=precision,
         prune=prune,
+        qat=qat,
         max_drops=tuple(max_drop or ()),
     )
     if dry_run:

@@ -83,8 +83,8 @@ def apply_pruning(
     told: ChannelReport | None = None
     epochs: tuple[EpochAgreement, ...] = ()
     with ExitStack() as held:
-        images = held.enter_context(_opened(training, spec))
-        judged = held.enter_context(_opened(validation, spec)) if validation else None
+        images = held.enter_context(opened(training, spec))
+        judged = held.enter_context(opened(validation, spec)) if validation else None
         referee = Referee(model, judged, batch_size)
         known: dict[str, Any] = {"teacher": teacher, "referee": referee, "progress": progress}
         if settings.kind == "channels":
@@ -107,6 +107,7 @@ def _pattern(settings: PruneSpec) -> Pattern | None:
 
 
 @contextmanager
-def _opened(files: LabelledFiles, spec: NetworkSpec) -> Iterator[LabelledImages]:
+def opened(files: LabelledFiles, spec: NetworkSpec) -> Iterator[LabelledImages]:
+    """The images as the network wants them, decoded by threads as long as they are in use."""
     with DecodedByThreads(ImageFiles(files.paths, spec.preprocess)) as source:
         yield LabelledImages(source, files.labels)

@@ -21,6 +21,7 @@ class Form:
         before: Id of the form that it was made from; ``keras`` is the float network.
         stage: Whose folder holds ``file``.
         optional: Its stage may find that there is nothing to make.
+        trained: By quantization-aware training, if the recipe asks for that.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Form:
     stage: str
     file: str
     optional: bool = False
+    trained: bool = False
 
     def path(self, stages: Mapping[str, Path]) -> Path:
         """Where the file lies, given the folder of each stage."""
@@ -51,6 +53,14 @@ _FORMS = (
         "model.int8.tflite",
     ),
     Form(
+        "onnx-qat", "qat", "keras", "onnx", "int8", "onnx", "qat_onnx", "model.qat.onnx",
+        trained=True,
+    ),
+    Form(
+        "litert-qat", "qat", "keras", "litert", "int8", "tflite", "qat_tflite", "model.qat.tflite",
+        trained=True,
+    ),
+    Form(
         "onnx-mixed", "mixed", "onnx-fp32", "onnx", "mixed", "onnx", "mixed", "model.mixed.onnx",
         optional=True,
     ),
@@ -64,7 +74,12 @@ _FORMS = (
 def forms(recipe: Recipe, target: Target) -> tuple[Form, ...]:
     """The candidates of a build: what the recipe asks for and the target can use."""
     wanted = set(recipe.precisions) & set(target.precisions)
-    return tuple(f for f in _FORMS if f.format in target.formats and f.precision in wanted)
+    trained = recipe.qat.epochs > 0
+    return tuple(
+        f
+        for f in _FORMS
+        if f.format in target.formats and f.precision in wanted and (trained or not f.trained)
+    )
 
 
 def made(recipe: Recipe, target: Target, stages: Mapping[str, Path]) -> tuple[Form, ...]:

@@ -31,11 +31,15 @@ _ALL = (
         reads_cells=True, reads_run=True,
     ),
     Stage(
-        "export_onnx", "export to ONNX", after=("train", "prune"),
+        "equalise", "equalise channels across layers", after=("train", "prune"),
+        tools=("tensorflow", "tf-keras"), reads_run=True,
+    ),
+    Stage(
+        "export_onnx", "export to ONNX", after=("train", "prune", "equalise"),
         tools=("tensorflow", "tf-keras", "tf2onnx", "onnx", "onnxruntime"), reads_run=True,
     ),
     Stage(
-        "export_tflite", "export to TFLite", after=("train", "prune"),
+        "export_tflite", "export to TFLite", after=("train", "prune", "equalise"),
         tools=("tensorflow", "tf-keras", "ai-edge-litert"), reads_run=True,
     ),
     Stage(
@@ -45,6 +49,20 @@ _ALL = (
             "calibration": r.calibration.model_dump(mode="json"), "formats": list(t.formats),
         },
         reads_cells=True, reads_run=True,
+    ),
+    Stage(
+        "qat", "train for int8", after=("train", "prune", "equalise"),
+        tools=("tensorflow", "tf-keras", "tensorflow-model-optimization"),
+        settings=lambda r, _: {"qat": r.qat.model_dump(mode="json")},
+        reads_cells=True, reads_run=True,
+    ),
+    Stage(
+        "qat_onnx", "export what was trained for int8 to ONNX", after=("qat",),
+        tools=("tensorflow", "tf-keras", "tf2onnx", "onnx"),
+    ),
+    Stage(
+        "qat_tflite", "export what was trained for int8 to TFLite", after=("qat", "quantize"),
+        tools=("tensorflow", "tf-keras", "ai-edge-quantizer", "ai-edge-litert"),
     ),
     Stage(
         "mixed", "give back precision where int8 costs too much",
@@ -59,13 +77,14 @@ _ALL = (
     Stage("half", "convert to float16", after=("export_onnx",), tools=("onnx", "onnxruntime")),
     Stage(
         "compile", "prove that TensorRT can build the graphs",
-        after=("export_onnx", "quantize", "mixed", "half"),
+        after=("export_onnx", "quantize", "qat_onnx", "mixed", "half"),
         tools=("tensorrt-rtx", "tensorrt"),
         settings=lambda r, t: {"sms": list(t.trt_proof_sms), "forms": [f.id for f in forms(r, t)]},
     ),
     Stage(
         "gate", "judge every candidate against the float network",
-        after=("reference", "prune", "export_onnx", "export_tflite", "quantize", "mixed", "half"),
+        after=("reference", "prune", "export_onnx", "export_tflite", "quantize", "qat_onnx",
+               "qat_tflite", "mixed", "half"),
         tools=("onnxruntime", "ai-edge-litert", "numpy"),
         settings=lambda r, t: {
             "gate": r.gate.model_dump(mode="json"), "forms": [f.id for f in forms(r, t)],
@@ -75,15 +94,17 @@ _ALL = (
     ),
     Stage(
         "benchmark", "measure latency on this machine",
-        after=("export_onnx", "export_tflite", "quantize", "mixed", "half", "gate"),
+        after=("export_onnx", "export_tflite", "quantize", "qat_onnx", "qat_tflite", "mixed",
+               "half", "gate"),
         tools=("onnxruntime", "ai-edge-litert"),
         settings=lambda r, _: {"bench": r.bench.model_dump(mode="json")},
         reads_cells=True, reads_run=True,
     ),
     Stage(
         "report", "write the report",
-        after=("train", "reference", "prune", "export_onnx", "export_tflite", "quantize", "mixed",
-               "half", "compile", "gate", "benchmark"),
+        after=("train", "reference", "prune", "equalise", "export_onnx", "export_tflite",
+               "quantize", "qat", "qat_onnx", "qat_tflite", "mixed", "half", "compile", "gate",
+               "benchmark"),
         tools=("jinja2",),
         settings=lambda r, t: {
             "recipe": r.model_dump(mode="json"), "target": t.model_dump(mode="json"),
@@ -122,6 +143,15 @@ def stages_of(recipe: Recipe, target: Target) -> tuple[Stage, ...]:
         left_out |= {"cells", "train"}
     if recipe.prune.kind == "none":
         left_out.add("prune")
+    if not recipe.equalise:
+        left_out.add("equalise")
+    left_out |= {
+        stage
+        for stage, name in (("qat_onnx", "onnx-qat"), ("qat_tflite", "litert-qat"))
+        if not any(form.id == name for form in made)
+    }
+    if {"qat_onnx", "qat_tflite"} <= left_out:
+        left_out.add("qat")
     left_out |= {f"export_{name}" for name in ("onnx", "tflite") if name not in target.formats}
     if not any(form.precision in {"int8", "mixed"} for form in made):
         left_out.add("quantize")

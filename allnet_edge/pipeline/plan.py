@@ -56,6 +56,7 @@ def make_plan(
     recipe: Path | None = None,
     precision: str | None = None,
     prune: str | None = None,
+    qat: int | None = None,
     max_drops: tuple[str, ...] = (),
 ) -> Plan:
     """Resolve what the command line says.
@@ -63,7 +64,8 @@ def make_plan(
     Args:
         against: Another run whose answers the candidates are judged against.
         recipe: A TOML file; without it the defaults, or the embedded recipe without ``run``.
-        precision, prune, max_drops: Override the recipe; ``max_drops`` like ``specificity=0.02``.
+        precision, prune, qat: Override the recipe.
+        max_drops: Likewise, such as ``specificity=0.02``.
 
     Raises:
         UsageError: Paths that do not belong together or are not there, or a run that ``build``
@@ -87,6 +89,9 @@ def make_plan(
         resolved = resolved.model_copy(update={"precisions": _PRECISIONS[known]})
     if prune is not None:
         resolved = resolved.model_copy(update={"prune": PruneSpec.parse(prune, resolved.prune)})
+    if qat is not None:
+        changed = resolved.qat.model_copy(update={"epochs": qat})
+        resolved = resolved.model_copy(update={"qat": changed})
     resolved = _with_drops(resolved, max_drops)
     _check_recipe(resolved, recipe)
     sources = Sources(

@@ -68,5 +68,6 @@ class Work:
 
     @property
     def float_model(self) -> Path:
-        """Folder of the float model that goes to the device: the pruned one, if it was pruned."""
-        return self.stages.get("prune", self.sources.run)
+        """Folder of the float model that goes to the device: the last that was made."""
+        made = (self.stages[name] for name in ("equalise", "prune") if name in self.stages)
+        return next(made, self.sources.run)

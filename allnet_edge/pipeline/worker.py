@@ -36,7 +36,10 @@ from allnet_edge.spec.recipe import Recipe
 from allnet_edge.spec.target import Target
 
 _PR_SET_PDEATHSIG = 1
-_CONVERTS = {"prune", "export_onnx", "export_tflite", "quantize", "mixed", "half", "compile"}
+_CONVERTS = {
+    "prune", "equalise", "export_onnx", "export_tflite", "quantize", "qat", "qat_onnx",
+    "qat_tflite", "mixed", "half", "compile",
+}  # fmt: skip
 
 
 class Request(Frozen):

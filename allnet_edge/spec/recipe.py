@@ -103,6 +103,20 @@ class CalibrationSpec(Frozen):
     selection: int = Field(default=256, ge=8, le=100_000)
 
 
+class QatSpec(Frozen):
+    """Quantization-aware training, for networks that lose too much without.
+
+    Attributes:
+        epochs: On the training part; 0 for none.
+        learning_rate: Of Adam, falling to zero by a cosine.
+        distil: Share of the float network's probability in the target; the rest is the label.
+    """
+
+    epochs: int = Field(default=0, ge=0, le=1000)
+    learning_rate: float = Field(default=1e-4, gt=0, le=1)
+    distil: float = Field(default=1.0, ge=0, le=1)
+
+
 class MixedSpec(Frozen):
     """How layers are looked for that int8 costs too much in.
 
@@ -140,11 +154,15 @@ class Recipe(Frozen):
 
     Attributes:
         precisions: Candidates to make, as far as the target can use them.
+        equalise: Whether channels are given like ranges before the export (cross-layer
+            equalisation, Nagel et al. 2019, arXiv 1906.04721).
         phantom, train: Only without ``--run``: what is generated, and what is trained on it.
     """
 
     precisions: tuple[Precision, ...] = ("fp32", "fp16", "int8", "mixed")
     prune: PruneSpec = PruneSpec()
+    equalise: bool = False
+    qat: QatSpec = QatSpec()
     calibration: CalibrationSpec = CalibrationSpec()
     mixed: MixedSpec = MixedSpec()
     gate: GateSpec = GateSpec()
