@@ -16,6 +16,8 @@ from allnet_edge.measure.agreement import Agreement
 
 FIRST_ROUND = 64
 FINALISTS = 2
+TIE_DB = 0.1
+"""Ratios that are no further apart say nothing: the simpler way is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,15 @@ def choose(
     if len(distinct) > 1:
         few = min(FIRST_ROUND, cells)
         first = _tried([Trial(e, corrections[0]) for e in distinct], stabilities, few, score)
-        ranked = [row.trial.estimator for row in _ranked(first)]
-        finalists = [estimator for estimator in ranked if estimator in finalists][:FINALISTS]
+        ranked = [row.trial.estimator for row in _ranked(first) if row.trial.estimator in finalists]
+        finalists = [estimator for estimator in distinct if estimator in ranked[:FINALISTS]]
         rows += [replace(r, why=_of_first_round(r, finalists, steady, few)) for r in first]
     final = _tried([Trial(e, c) for e in finalists for c in corrections], stabilities, cells, score)
-    best, *others = _ranked(final)
+    ranked_final = _ranked(final)
+    enough = _decibels(ranked_final[0]) - TIE_DB
+    best = next(row for row in final if _decibels(row) >= enough)
     rows.append(replace(best, why=_reason(best, len(final), steady=bool(steady))))
-    rows += [replace(row, why=f"less than {_snr(best)}") for row in others]
+    rows += [replace(row, why=_beaten(row, best)) for row in ranked_final if row is not best]
     return best.trial, tuple(rows)
 
 
@@ -141,11 +145,18 @@ def _decibels(row: Row) -> float:
 def _reason(best: Row, tried: int, *, steady: bool) -> str:
     cells = best.agreement.n if best.agreement is not None else 0
     text = (
-        f"chosen: the highest logit signal-to-noise ratio on {cells} validation cells"
+        f"chosen: the highest logit signal-to-noise ratio on {cells} validation cells, "
+        f"{_snr(best)} (to within {TIE_DB} dB)"
         if tried > 1
         else "the only one that the recipe allows"
     )
     return text if steady else f"{text}; two halves of the calibration images disagree on it"
+
+
+def _beaten(row: Row, best: Row) -> str:
+    if _decibels(row) >= _decibels(best):
+        return f"no more than {TIE_DB} dB above a simpler way"
+    return f"less than {_snr(best)}"
 
 
 def _snr(row: Row) -> str:

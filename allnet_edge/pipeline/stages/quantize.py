@@ -247,10 +247,9 @@ def _tell(work: Work, form: str, chosen: Trial, rows: Sequence[Row]) -> None:
     stability = next(row.stability for row in rows if row.trial == chosen)
     if not stability.stable:
         work.log.warning(
-            "%s: two halves of the calibration images give ranges that differ by %.0f %% (median) "
-            "and %.0f %% (%s): more images would help",
+            "%s: two halves of the calibration images give ranges that differ by %.0f %% (median); "
+            "%.0f %% of the tensors by more than half: more images would help",
             form,
             100 * stability.median,
-            100 * stability.worst,
-            stability.worst_tensor,
+            100 * stability.share_apart,
         )

@@ -8,7 +8,7 @@ from allnet_edge.convert.range_stability import Stability
 from allnet_edge.convert.ranges import Range
 from allnet_edge.measure.agreement import Agreement
 
-STEADY, SHAKY = Stability(0.05, 0.2, "a"), Stability(0.3, 0.7, "a")
+STEADY, SHAKY = Stability(0.05, 0.0, 0.2, "a"), Stability(0.3, 0.1, 0.7, "a")
 RANGES = {e: {"a": Range(0.0, 1.0 + n)} for n, e in enumerate(ESTIMATORS)}
 
 
@@ -61,8 +61,8 @@ def test_all_are_tried_on_few_cells_and_the_best_two_on_all():
     run(bench)
     assert bench.calls[:6] == [(plain(e), FIRST_ROUND) for e in ESTIMATORS]
     assert bench.calls[6:] == [
-        (plain("mse"), 256), (corrected("mse"), 256),
         (plain("entropy"), 256), (corrected("entropy"), 256),
+        (plain("mse"), 256), (corrected("mse"), 256),
     ]  # fmt: skip
 
 
@@ -118,6 +118,18 @@ def test_no_difference_at_all_is_the_best_of_all():
 
 def test_ties_go_to_the_simplest():
     assert run(Bench({}))[0] == plain("min-max")
+
+
+@pytest.mark.parametrize(("gain", "wins"), [(0.05, False), (0.2, True)])
+def test_a_gain_of_less_than_a_tenth_of_a_decibel_is_none(gain, wins):
+    bench = Bench({plain("min-max"): 30.0, corrected("min-max"): 30.0 + gain})
+    best, rows = run(bench)
+    assert best == Trial("min-max", bias_correction=wins)
+    (other,) = [
+        row.why for row in rows
+        if row.trial == Trial("min-max", bias_correction=not wins) and row.agreement.n == 256
+    ]  # fmt: skip
+    assert other == ("less than 30.2 dB" if wins else "no more than 0.1 dB above a simpler way")
 
 
 @pytest.mark.parametrize("correction", [False, True])

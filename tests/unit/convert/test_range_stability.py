@@ -20,7 +20,18 @@ def test_the_median_and_the_worst_tensor_are_found():
     found = compare_halves(first, second, "min-max", symmetric=True)
     assert found.median == pytest.approx(0.1)
     assert (found.worst, found.worst_tensor) == (0.75, "c")
-    assert not found.stable, "one tensor lost two bits"
+    assert found.share_apart == pytest.approx(1 / 3)
+    assert not found.stable, "of three tensors one lost two bits"
+
+
+@pytest.mark.parametrize(("apart", "stable"), [(1, True), (2, False)])
+def test_of_twenty_tensors_one_may_be_far_apart(apart, stable):
+    first = seen(**{f"t{n}": [1.0] for n in range(20)})
+    second = seen(**{f"t{n}": [0.2 if n < apart else 0.95] for n in range(20)})
+    found = compare_halves(first, second, "min-max", symmetric=True)
+    assert found.worst == pytest.approx(0.8)
+    assert found.share_apart == apart / 20
+    assert found.stable is stable
 
 
 def test_it_does_not_matter_which_half_is_first():
@@ -45,6 +56,7 @@ def test_the_tolerance_of_the_median(apart, stable):
 
 def test_a_tensor_that_is_dead_in_both_halves_says_nothing_and_in_one_it_says_much():
     dead = seen(a=[0.0], b=[1.0])
+    assert compare_halves(dead, dead, "min-max", symmetric=True).worst_tensor == "b"
     assert compare_halves(dead, dead, "min-max", symmetric=True).stable
     alive = seen(a=[0.5], b=[1.0])
     found = compare_halves(dead, alive, "min-max", symmetric=True)
