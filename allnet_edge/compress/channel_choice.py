@@ -10,7 +10,8 @@ from allnet_edge.compress.channel_groups import ChannelGroup, Kept, channel_grou
 from allnet_edge.compress.importance import Importance
 from allnet_edge.errors import RecipeError
 
-_MULTIPLES = (8, 4, 2, 1)
+# From so many channels of a group on, which multiple is kept; 2:4 sparsity needs one of 4.
+_MULTIPLES = ((32, 8), (8, 4), (4, 2), (0, 1))
 _LEAST = 0.1  # of a group's channels, so that no layer is cut off
 
 
@@ -34,7 +35,7 @@ def choose_channels(graph: ChannelGraph, importance: Importance, budget: int) ->
 
     Greedy: block by block, the one with the least importance for each multiply-accumulate that
     removing it saves from what is left, until the budget is met. A block brings its group to the
-    next multiple of 8 channels (of 4, 2 or 1 where the group has fewer than 32, 16 or 8), since
+    next multiple of 8 channels (of 4, 2 or 1 where the group has fewer than 32, 8 or 4), since
     runtimes compute eight at a time anyway. At least a tenth of each group stays.
 
     Args:
@@ -160,7 +161,7 @@ def _blocks(group: ChannelGroup, importance: Importance) -> list[Units]:
     """The least important units first, in blocks that end at a multiple."""
     count = len(group.units)
     channels = count * group.width
-    multiple = next(m for m in _MULTIPLES if channels >= 4 * m or m == 1)
+    multiple = next(multiple for least, multiple in _MULTIPLES if channels >= least)
     step = max(1, multiple // group.width)
     least = max(step, math.ceil(math.ceil(_LEAST * count) / step) * step)
     order = group.units[np.argsort(importance[group.units], kind="stable")]

@@ -25,6 +25,7 @@ from allnet_edge.compress.finetune import (
     fine_tune,
     renewing,
     start,
+    told,
 )
 from allnet_edge.compress.importance import Kind, bn_scale, taylor
 from allnet_edge.compress.rebuild import channels_left, without_channels
@@ -37,7 +38,7 @@ from allnet_edge.models.towers.narrowed import narrowed
 from allnet_edge.progress import Progress, silent
 
 _KERAS: ModuleType = tf_keras
-_RANKED = 512  # images that the importance is taken from
+_RANKED = 256  # images that the importance is taken from
 _PER_GRADIENT = 8  # images; few, since the importance is the mean of a square over the batches
 
 
@@ -116,6 +117,8 @@ def prune_channels(
             student, target, images, tuning, importance=budget.importance, progress=progress
         )
         sliced = referee.judge(student) if referee else {}
+        if sliced:
+            progress(f"sliced, step {step}/{budget.steps}: {told(sliced)}", 1, 1)
         epochs += fine_tune(
             student,
             teacher,
@@ -151,7 +154,7 @@ def _narrower(
         ranks = bn_scale(arrays_of(model), graph)
     else:
         turned = TurnedBatches(images, _PER_GRADIENT, (tuning.seed, 0), most=_RANKED)
-        ranks = taylor(model, graph, _told(turned, progress))
+        ranks = taylor(model, graph, _counted(turned, progress))
     choice = choose_channels(graph, ranks, target)
     small = narrowed(_KERAS, model, channels_left(graph, choice.kept))
     assign(small, without_channels(arrays_of(model), graph, choice.kept))
@@ -159,7 +162,7 @@ def _narrower(
     return small, choice
 
 
-def _told(
+def _counted(
     batches: TurnedBatches, progress: Progress
 ) -> Iterator[tuple[npt.NDArray[np.float32], Labels]]:
     """Pixels and labels, with progress."""

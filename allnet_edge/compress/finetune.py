@@ -140,6 +140,14 @@ def start(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
+def told(judged: dict[str, float]) -> str:
+    """What ``Referee.judge`` found, in words."""
+    return (
+        f"{judged['agreement']:.1%} of the validation images called as by the float network, "
+        f"{judged['accuracy']:.1%} as labelled"
+    )
+
+
 def renewing(images: LabelledImages, settings: FineTuning) -> Iterator[npt.NDArray[np.float32]]:
     """Batches to take the averages of batch norms from, turned as in training."""
     # Pass 0 is none of the epochs.
@@ -169,6 +177,8 @@ def _epoch(  # noqa: PLR0917  # the loop's own body
     if masks is not None:
         masks.on_epoch_end(epoch)
     judged = referee.judge(student) if referee else {}
+    if judged:
+        progress(f"epoch {epoch}/{settings.epochs}: {told(judged)}", 1, 1)
     seconds = round(time.monotonic() - began, 2)
     return EpochAgreement(epoch, float(np.mean(losses)), seconds, **judged)
 

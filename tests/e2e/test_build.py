@@ -5,15 +5,13 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from build_support import STAGES, Build, run
 
 from allnet_edge.artifacts.bundle import Bundle
-from allnet_edge.compress.sparsity import eligible_for_2_4, share_of_valid_blocks
+from allnet_edge.convert.sparsity_2_4 import invalid_blocks
 from allnet_edge.measure.gate_report import GateCandidate, GateReport
-from allnet_edge.models.storage import float_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
@@ -78,22 +76,10 @@ def test_fp32_graphs_do_not_flip_a_decision(small_build: Build) -> None:
 
 
 def test_pruned_weights_stay_2_to_4_in_the_exported_graph(small_build: Build) -> None:
-    _, arrays = float_model.load(small_build.out / "prune")
-    kernels = {n: a for n, a in arrays.items() if n.endswith("kernel")}
-    eligible = [n for n, a in kernels.items() if eligible_for_2_4(a.shape)]
-    assert len(eligible) >= 4
-    assert all(share_of_valid_blocks(kernels[name]) == 1.0 for name in eligible)
-    graph = onnx.load(small_build.out / "export_onnx" / "model.fp32.onnx").graph
-    convolutions = {node.input[1] for node in graph.node if node.op_type == "Conv"}
-    checked = 0
-    for tensor in graph.initializer:
-        if tensor.name in convolutions:
-            kernel = onnx.numpy_helper.to_array(tensor)  # [out, in, kh, kw]
-            if kernel.shape[1] % 4 == 0:
-                blocks = np.moveaxis(kernel, 1, -1).reshape(-1, 4)
-                assert ((blocks == 0).sum(axis=1) >= 2).all(), tensor.name
-                checked += 1
-    assert checked == 3
+    for file in ("export_onnx/model.fp32.onnx", "quantize/model.int8.onnx"):
+        found = invalid_blocks(onnx.load(small_build.out / file))
+        assert len(found) >= 4, file
+        assert not any(found.values()), (file, found)
 
 
 def test_what_quantizing_each_block_costs_is_measured(small_build: Build) -> None:
