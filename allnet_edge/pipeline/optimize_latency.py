@@ -1,14 +1,9 @@
 """Latency of every form on this machine, in rounds that a second start does not measure again."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from itertools import cycle
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from allnet_edge.artifacts.files import (
     canonical_json,
@@ -16,20 +11,17 @@ from allnet_edge.artifacts.files import (
     sha256_bytes,
     write_json,
 )
-from allnet_edge.data.images import load_batch
-from allnet_edge.engines.opening import open_file
 from allnet_edge.errors import IntegrityError, RecipeError
 from allnet_edge.measure.latency import Mode
-from allnet_edge.measure.system import Machine, OtherLoad, describe
+from allnet_edge.measure.system import Machine, describe
+from allnet_edge.pipeline.optimize_round import RoundRequest, TimedFile, run_round
 from allnet_edge.pipeline.sources import Sources
 from allnet_edge.progress import Progress
-from allnet_edge.search.rounds import ROUNDS, Latency, Open, Query, Turn, measure_round
+from allnet_edge.search.rounds import ROUNDS, Latency, Turn
 from allnet_edge.spec.base import Frozen, parse
 
-_IMAGES = 32  # real cells, taken in turn; zeros would be faster than any image
-_PACKAGES = ("ai-edge-litert", "onnxruntime", "numpy")
-
-Pixels = npt.NDArray[np.uint8]
+_IMAGES = 32
+_PACKAGES = ("ai-edge-litert", "numpy", "onnxruntime")  # sorted, as they are when read back
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +87,24 @@ def measure(
     if len(session.rounds) >= plan.rounds:
         progress("latency: unchanged", 1, 1)
         return session
-    images = _Images(progress)
-    opening = {sha: _opener(file, threads, images) for sha, file in distinct.items()}
-    total = plan.rounds * len(distinct)
+    asked = _Asked(progress)
+    timed = tuple(
+        TimedFile(
+            sha256=sha, path=file.path, images=asked.of(file.sources),
+            preprocess=file.sources.model().spec.preprocess,
+        )
+        for sha, file in distinct.items()
+    )  # fmt: skip
+    log = kept.with_name("logs") / "latency.log"
+    log.parent.mkdir(exist_ok=True)
     while (number := len(session.rounds)) < plan.rounds:
-        count = _counter(progress, number * len(distinct), total)
-        load = OtherLoad()
-        load.start()
-        turns = measure_round(opening, number, plan, told=count)
+        count = _counter(progress, number * len(timed), plan.rounds * len(timed))
+        request = RoundRequest(files=timed, number=number, mode=mode, threads=threads)
+        found = run_round(request, log, count)
         session = session.model_copy(
             update={
-                "rounds": (*session.rounds, turns),
-                "other_load": (*session.other_load, load.share()),
+                "rounds": (*session.rounds, found.turns),
+                "other_load": (*session.other_load, found.other_load),
             }
         )
         write_json(kept, session.model_dump(mode="json"))
@@ -127,10 +125,10 @@ def _kept(path: Path, key: str) -> Measured | None:
     return found if found.key == key else None
 
 
-def _counter(progress: Progress, before: int, total: int) -> Callable[[str], None]:
+def _counter(progress: Progress, before: int, total: int) -> Callable[[], None]:
     done = before
 
-    def count(_: str) -> None:
+    def count() -> None:
         nonlocal done
         done += 1
         progress("latency on this host, interleaved rounds", done, total)
@@ -138,29 +136,16 @@ def _counter(progress: Progress, before: int, total: int) -> Callable[[str], Non
     return count
 
 
-def _opener(file: File, threads: int | None, images: "_Images") -> Open:
-    return lambda: _opened(file, threads, images)
-
-
-@contextmanager
-def _opened(file: File, threads: int | None, images: "_Images") -> Iterator[Query]:
-    turns = cycle([image[None] for image in images.of(file.sources)])
-    with open_file(file.path, threads) as runner:
-        yield lambda: runner.infer(next(turns))
-
-
-class _Images:
-    """Validation cells of each run, loaded once."""
+class _Asked:
+    """Validation images of each run, listed once."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._known: dict[Path, Pixels] = {}
+        self._known: dict[Path, tuple[Path, ...]] = {}
 
-    def of(self, sources: Sources) -> Pixels:
-        """uint8 [n, size, size, 3]."""
+    def of(self, sources: Sources) -> tuple[Path, ...]:
         if sources.run not in self._known:
             index, split = sources.load(self._progress)
             samples = split.samples("validation", index)[:_IMAGES]
-            paths = [index.path(sample) for sample in samples]
-            self._known[sources.run] = load_batch(paths, sources.model().spec.preprocess)
+            self._known[sources.run] = tuple(index.path(sample) for sample in samples)
         return self._known[sources.run]

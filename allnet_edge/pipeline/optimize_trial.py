@@ -131,17 +131,22 @@ def _seconds(plan: Plan) -> float:
 
 
 def _counted(trial: Trial, progress: Progress) -> Progress:
-    """Tell how many stages of the trial are finished, beside what the running one tells."""
+    """Tell how many stages of the trial are finished, and of the running one how far it is.
+
+    What a stage is doing is left to its log: the names of all steps of all trials, each a bar in a
+    terminal, would be more than it has lines.
+    """
     stages = trial.forms_plan.stages
     ends = {f"{one.name}: {word}" for one in stages for word in (one.title, "unchanged")}
     finished: set[str] = set()
 
     def tell(what: str, done: int, total: int) -> None:
-        if what in ends and done == 1:
-            finished.add(what.partition(":")[0])
+        stage = what.partition(":")[0]
+        if what not in ends:
+            progress(stage, done, total)
+        elif done == 1:
+            finished.add(stage)
             progress(f"trial {trial.name}", len(finished), len(stages))
-        elif what not in ends:
-            progress(what, done, total)
 
     progress(f"trial {trial.name}", 0, len(stages))
     return tell

@@ -51,6 +51,16 @@ def headline(
     )
 
 
+def gate_told(gate: GateOutcome) -> str:
+    """How often the gate's cells were looked at, and when."""
+    if gate.looks == 1:
+        return GATE_ONCE
+    return (
+        "The choice was made on validation cells alone, and the gate ran after it; of this folder "
+        f"it is look number {gate.looks} at the test cells."
+    )
+
+
 def pruning(row: ParetoRow) -> str:
     """How the network was pruned."""
     parts = [] if row.channels == 1 else [f"{row.channels:.0%} of the MACs"]

@@ -67,7 +67,7 @@ def summary(document: OptimizeDocument, out: Path) -> RenderableType:
     gate = document.gate
     if gate is not None:
         lines += [
-            f"gate verdict: {gate.verdict}. {words.GATE_ONCE}",
+            f"gate verdict: {gate.verdict}. {words.gate_told(gate)}",
             f"report: {out / gate.report}",
         ]
         if gate.bundle is not None:
