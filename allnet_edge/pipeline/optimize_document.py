@@ -120,7 +120,7 @@ def document(
         winner=decision.winner,
         closest=decision.closest,
         gate=outcome,
-        notes=tuple(_notes(cells, winner, outcome)),
+        notes=tuple(_notes(search, cells, winner, outcome)),
     )
 
 
@@ -232,6 +232,12 @@ def _notes(cells: SearchedCells, winner: ParetoRow | None, gate: GateOutcome | N
         notes.append(
             "The split LEAKS: cells of one patient may stand in training and test. Every figure "
             "here is for comparison only."
+        )
+    if "tensorrt" in search.target.runtimes:
+        notes.append(
+            f"{search.target.title} computes with TensorRT, this host with onnxruntime on its "
+            "processor: which precision is the fastest here says little about the device. The "
+            "bundle holds every form of the winner's trial that did not fail, to be timed there."
         )
     if gate and winner and gate.deployed not in (None, winner.form):
         notes.append(
