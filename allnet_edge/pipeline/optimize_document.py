@@ -225,7 +225,12 @@ def _outcome(search: Search, winner: Entry, outcome: Outcome) -> GateOutcome:
     )
 
 
-def _notes(cells: SearchedCells, winner: ParetoRow | None, gate: GateOutcome | None) -> list[str]:
+def _notes(
+    search: Search,
+    cells: SearchedCells,
+    winner: ParetoRow | None,
+    gate: GateOutcome | None,
+) -> list[str]:
     """What the reader has to know."""
     notes = []
     if cells.leaking:
