@@ -111,16 +111,25 @@ def to_tflite(folder: Path, size: int, _images: int) -> None:
 
 
 def to_int8_onnx(folder: Path, size: int, images: int) -> None:
+    from allnet_edge.convert.estimators import estimate_all
+    from allnet_edge.convert.observe_onnx import observe_onnx
     from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
 
-    qdq_from_onnx(folder / "model.fp32.onnx", folder / "model.int8.onnx", cells(size, images))
+    source = folder / "model.fp32.onnx"
+    seen = observe_onnx(source, cells(size, images), threads=2)
+    ranges = estimate_all(seen, "min-max", symmetric=True)
+    qdq_from_onnx(source, folder / "model.int8.onnx", ranges)
 
 
 def to_int8_tflite(folder: Path, size: int, images: int) -> None:
+    from allnet_edge.convert.estimators import estimate_all
     from allnet_edge.convert.int8_from_tflite import int8_from_tflite
+    from allnet_edge.convert.observe_tflite import observe_tflite
 
-    quantized = int8_from_tflite(folder / "model.fp32.tflite", cells(size, images), threads=2)
-    (folder / "model.int8.tflite").write_bytes(quantized)
+    source = folder / "model.fp32.tflite"
+    seen = observe_tflite(source, cells(size, images), threads=2)
+    ranges = estimate_all(seen, "min-max", symmetric=False)
+    (folder / "model.int8.tflite").write_bytes(int8_from_tflite(source, ranges))
 
 
 def to_fp16_onnx(folder: Path, _size: int, _images: int) -> None:

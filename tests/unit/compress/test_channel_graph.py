@@ -19,11 +19,11 @@ pytestmark = pytest.mark.xdist_group("channels")
 
 
 def some_of(graph):
-    """Half of the units of every group, at random."""
+    """Three quarters of the units of every group, at random."""
     kept = np.ones(graph.count, bool)
     rng = np.random.default_rng(2)
     for group in channel_groups(graph)[0]:
-        kept[rng.permutation(group.units)[: len(group.units) // 2]] = False
+        kept[rng.permutation(group.units)[: len(group.units) // 4]] = False
     return kept
 
 
@@ -60,7 +60,7 @@ def test_the_rebuilt_network_is_the_whole_one_with_the_removed_channels_at_zero(
     np.testing.assert_allclose(small.predict(images, verbose=0), expected, atol=1e-5)
     assert np.ptp(expected) > 1e-3, "a constant would prove nothing"
     assert np.abs(expected - whole).max() > 1e-3, "the channels did not matter"
-    assert macs_of(small) == macs_of_kept(graph, kept) < 0.6 * macs_of(model)
+    assert macs_of(small) == macs_of_kept(graph, kept) < 0.75 * macs_of(model)
 
 
 def test_all_that_can_be_pruned_can_and_only_the_answer_is_left_whole(case):

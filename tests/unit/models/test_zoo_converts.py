@@ -11,7 +11,10 @@ import tf_keras
 from train_once import SMALLEST
 
 from allnet_edge import models
+from allnet_edge.convert.estimators import estimate_all
 from allnet_edge.convert.int8_from_tflite import int8_from_tflite
+from allnet_edge.convert.observe_onnx import observe_onnx
+from allnet_edge.convert.observe_tflite import observe_tflite
 from allnet_edge.convert.onnx_cleanup import count_transposes
 from allnet_edge.convert.onnx_from_keras import onnx_from_keras
 from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
@@ -47,8 +50,12 @@ def files(request, tmp_path_factory, make_spec, build_trained, pixels) -> Files:
     folder = tmp_path_factory.mktemp(network)
     onnx.save(onnx_from_keras(model, size), folder / "float.onnx")
     (folder / "float.tflite").write_bytes(tflite_from_keras(model, size))
-    qdq_from_onnx(folder / "float.onnx", folder / "int8.onnx", images)
-    (folder / "int8.tflite").write_bytes(int8_from_tflite(folder / "float.tflite", images))
+    seen = observe_onnx(folder / "float.onnx", images)
+    symmetric = estimate_all(seen, "min-max", symmetric=True)
+    qdq_from_onnx(folder / "float.onnx", folder / "int8.onnx", symmetric)
+    seen = observe_tflite(folder / "float.tflite", images)
+    ranges = estimate_all(seen, "min-max", symmetric=False)
+    (folder / "int8.tflite").write_bytes(int8_from_tflite(folder / "float.tflite", ranges))
     expected = model.predict(images.astype(np.float32), verbose=0)
     return Files(network, int(classes), folder, images, expected)
 
