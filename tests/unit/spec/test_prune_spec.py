@@ -27,7 +27,8 @@ def test_good(text, kind, sparsity):
         "", "half", "2:5", "2:4 ", "None", "unstructured", "unstructured=", "unstructured=1",
         "unstructured=1.0", "unstructured=0", "unstructured=0.0", "unstructured=-0.5",
         "unstructured=50%", "unstructured=nan", "unstructured=0.99999999999999999999",
-        "2:4=0.5", "none=0.5",
+        "2:4=0.5", "none=0.5", "channels", "channels=", "channels=1", "channels=0", "channels=0.0",
+        "channels=0.5,", "channels=0.5,2:5", "channels=0.5, 2:4", "unstructured=0.5,2:4",
     ],
 )  # fmt: skip
 def test_bad(text):
@@ -36,6 +37,19 @@ def test_bad(text):
     assert caught.value.exit_code == 2
     assert f"'{text}'" in caught.value.what
     assert "unstructured=0.5" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "macs", "zeros"),
+    [
+        ("channels=0.5", 0.5, False), ("channels=.3", 0.3, False),
+        ("channels=0.75,2:4", 0.75, True),
+    ],
+)  # fmt: skip
+def test_channels(text, macs, zeros):
+    spec = PruneSpec.parse(text, PruneSpec(macs=0.1, importance="bn-scale", two_of_four=not zeros))
+    assert (spec.kind, spec.macs, spec.two_of_four) == ("channels", macs, zeros)
+    assert spec.importance == "bn-scale"
 
 
 def test_the_other_settings_of_a_recipe_stay():
