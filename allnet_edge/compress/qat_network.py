@@ -43,7 +43,7 @@ class QatNetwork:
 def qat_network(
     model: KerasModel, placement: QatPlacement, largest: Mapping[str, float]
 ) -> QatNetwork:
-    """Build it from a plain network, with its weights.
+    """Build it from a plain network, with its weights and without its dropout.
 
     tfmot's own ``quantize_apply`` is not used: it does not take layers inside of one another and
     moves layers that it thinks it knows. Its wrapper and interfaces are.
@@ -62,6 +62,10 @@ def qat_network(
     for layer in model.layers:
         if isinstance(layer, tf_keras.layers.InputLayer):
             made[layer.name] = tf_keras.Input(layer.input_shape[0][1:], name=layer.name)
+            continue
+        if isinstance(layer, tf_keras.layers.Dropout):
+            # On top of the rounding it would pull all answers towards their mean.
+            made[layer.name] = made[sources[layer.name][0]]
             continue
         copy = _copied(layer)
         plain |= dict(zip(_names(layer), copy.weights, strict=True))

@@ -79,6 +79,7 @@ class KernelOnly(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
         """None: `FakeQuantized` stands where a tensor is rounded."""
         return []
 
+    @_AS_IT_IS  # type: ignore[untyped-decorator]
     def set_quantize_activations(self, layer: Layer, quantize_activations: object) -> None:
         """Nothing to do."""
 
