@@ -8,12 +8,14 @@ looked at once, after the choice.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter
+
 from allnet_edge.artifacts.builddir import BuildDir
-from allnet_edge.artifacts.files import write_text
+from allnet_edge.artifacts.files import write_json, write_text
 from allnet_edge.pipeline.optimize_document import Entry, candidates, document, entries
 from allnet_edge.pipeline.optimize_latency import File, Measured, measure
 from allnet_edge.pipeline.optimize_space import Search
-from allnet_edge.pipeline.optimize_trial import Tried, make_trial
+from allnet_edge.pipeline.optimize_trial import Tried, by_stage, make_trial
 from allnet_edge.pipeline.run import Outcome
 from allnet_edge.pipeline.run import run as run_build
 from allnet_edge.progress import Progress, silent
@@ -23,6 +25,7 @@ from allnet_edge.search.pareto import decide
 from allnet_edge.spec.gate import Verdict
 
 JSON, HTML = "optimize.json", "optimize.html"
+_GATES = TypeAdapter(list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,24 @@ def optimize(search: Search, progress: Progress = silent) -> Found:
         winner = next((entry for entry in found if entry.id == decision.winner), None)
         gated: tuple[Entry, Outcome] | None = None
         if winner is not None:
-            gated = winner, run_build(winner.tried.plan, progress)
-        content = document(search, tried, measured, decision, gated)
+            gated = winner, run_build(winner.tried.plan, by_stage(progress))
+        looks = _looks(search, winner)
+        content = document(search, tried, measured, decision, gated=gated, looks=looks)
         write_text(search.out / JSON, content.to_json())
         write_text(search.out / HTML, render_optimize(content))
     return Found(content, content.gate.verdict if content.gate else "fail")
+
+
+def _looks(search: Search, winner: Entry | None) -> int:
+    """How many different gates have run in this folder, the winner's included."""
+    path = search.out / "gates.json"
+    known = set(_GATES.validate_json(path.read_bytes())) if path.is_file() else set()
+    if winner is not None:
+        with BuildDir.open(winner.tried.plan.out) as build:
+            record = build.record("gate")
+        known |= {record.key} if record else set()
+        write_json(path, sorted(known))
+    return len(known)
 
 
 def _try_all(search: Search, progress: Progress) -> list[Tried]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from allnet_edge.artifacts.builddir import RECORD
 from allnet_edge.data.split import load_split
 from allnet_edge.pipeline.candidates import Form, forms
 from allnet_edge.pipeline.optimize_latency import Measured
@@ -81,9 +80,16 @@ def document(
     tried: Sequence[Tried],
     measured: Measured,
     decision: Decision,
+    *,
     gated: tuple[Entry, Outcome] | None,
+    looks: int,
 ) -> OptimizeDocument:
-    """Put everything together."""
+    """Put everything together.
+
+    Args:
+        gated: The winner and its finished build.
+        looks: Different gates that have run in the folder of the search.
+    """
     found = entries(tried)
     selected = next(one.selected for one in tried if one.selected)
     settings = _settings(search)
@@ -100,7 +106,7 @@ def document(
         name=search.target.name, title=search.target.title, kind=search.target.kind
     )
     cells = _cells(search, selected)
-    outcome = _outcome(search, *gated) if gated else None
+    outcome = _outcome(search, *gated, looks) if gated else None
     winner = next((row for row in numbered if row.id == decision.winner), None)
     return OptimizeDocument(
         title=f"{settings.networks[0]} for {target.title}",
@@ -208,7 +214,7 @@ def _host(measured: Measured) -> Host:
     )
 
 
-def _outcome(search: Search, winner: Entry, outcome: Outcome) -> GateOutcome:
+def _outcome(search: Search, winner: Entry, outcome: Outcome, looks: int) -> GateOutcome:
     judged = next(c for c in outcome.gate.candidates if c.id == winner.form.id)
     bundle = outcome.bundle.relative_to(search.out).as_posix() if outcome.bundle else None
     return GateOutcome(
@@ -219,7 +225,7 @@ def _outcome(search: Search, winner: Entry, outcome: Outcome) -> GateOutcome:
         patients=outcome.gate.patients,
         build_verdict=outcome.verdict,
         deployed=outcome.chosen,
-        looks=sum(1 for _ in (search.out / "trials").glob(f"*/gate/{RECORD}")),
+        looks=looks,
         report=outcome.report.relative_to(search.out).as_posix(),
         bundle=bundle,
     )
@@ -251,8 +257,8 @@ def _notes(
         )
     if gate and gate.looks > 1:
         notes.append(
-            f"The gate's cells were looked at {gate.looks} times in this folder, by {gate.looks} "
-            "choices: the more looks, the easier one of them passes by luck. Judge a last choice "
-            "on cells that were never used."
+            f"The gate's cells were looked at {gate.looks} times in this folder, for other choices "
+            "or by other margins: the more looks, the easier one of them passes by luck. Judge a "
+            "last choice on cells that were never used."
         )
     return notes

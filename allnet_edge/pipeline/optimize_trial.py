@@ -130,22 +130,27 @@ def _seconds(plan: Plan) -> float:
     return round(sum(record.seconds for record in records if record), 3)
 
 
-def _counted(trial: Trial, progress: Progress) -> Progress:
-    """Tell how many stages of the trial are finished, and of the running one how far it is.
+def by_stage(progress: Progress) -> Progress:
+    """One bar a stage, for all of its steps.
 
     What a stage is doing is left to its log: the names of all steps of all trials, each a bar in a
     terminal, would be more than it has lines.
     """
+    return lambda what, done, total: progress(what.partition(":")[0], done, total)
+
+
+def _counted(trial: Trial, progress: Progress) -> Progress:
+    """The same, and how many stages of the trial are finished."""
     stages = trial.forms_plan.stages
     ends = {f"{one.name}: {word}" for one in stages for word in (one.title, "unchanged")}
     finished: set[str] = set()
+    step = by_stage(progress)
 
     def tell(what: str, done: int, total: int) -> None:
-        stage = what.partition(":")[0]
         if what not in ends:
-            progress(stage, done, total)
+            step(what, done, total)
         elif done == 1:
-            finished.add(stage)
+            finished.add(what.partition(":")[0])
             progress(f"trial {trial.name}", len(finished), len(stages))
 
     progress(f"trial {trial.name}", 0, len(stages))

@@ -175,8 +175,8 @@ class GateOutcome(Part):
         n: The gate's cells.
         build_verdict: The best of the winner's build, which holds its other forms as well.
         deployed: The form that the bundle starts with, which its build chose; None without one.
-        looks: Trials in this folder whose gate has run, this one included: every further one is
-            another look at the same cells.
+        looks: Different gates that have run in this folder, this one included, of other forms or
+            by other margins: every further one is another look at the same cells.
         report: Path of the build's report, relative to this document.
         bundle: Likewise; None where every candidate failed.
     """

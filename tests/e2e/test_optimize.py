@@ -186,6 +186,16 @@ def test_a_killed_measurement_goes_on_after_its_finished_rounds(search: Search) 
     assert found["began"] == whole["began"]
 
 
+def test_another_look_at_the_gates_cells_is_counted_and_warned_of(search: Search) -> None:
+    path = search.out / "gates.json"
+    seen = json.loads(path.read_text())
+    assert len(seen) == 1
+    path.write_text(json.dumps([*seen, "0" * 64]))  # as after a search by other margins
+    again = run(*search.arguments)
+    assert json.loads(again.stdout)["gate"]["looks"] == 2
+    assert "warning: The gate's cells were looked at 2 times" in again.stderr
+
+
 def test_where_the_budget_is_too_small_nothing_is_judged_and_the_closest_is_named(
     search: Search,
 ) -> None:
