@@ -66,7 +66,7 @@ _ALL = (
     ),
     Stage(
         "mixed", "give back precision where int8 costs too much",
-        after=("reference", "export_onnx", "export_tflite", "quantize"),
+        after=("reference", "prune", "export_onnx", "export_tflite", "quantize"),
         tools=("onnx", "onnxruntime", "ai-edge-quantizer", "ai-edge-litert", "numpy"),
         settings=lambda r, t: {
             "mixed": r.mixed.model_dump(mode="json"), "gate": r.gate.model_dump(mode="json"),

@@ -192,7 +192,7 @@ def test_a_margin_that_is_missed_fails_with_exit_5_and_leaves_no_bundle(
         pytest.skip("pruning made this network better: nothing fails")
     assert failed.returncode == 5, failed.stderr
     assert result["verdict"] == "fail"
-    assert result["ran"] == ["gate", "benchmark", "report"]
+    assert {"gate", "report"} <= set(result["ran"]) <= {"mixed", "compile", *STAGES[-3:]}
     assert result["bundle"] is None
     assert not (copy / "bundle").exists()
     assert "every candidate failed the gate" in (copy / "report.html").read_text()

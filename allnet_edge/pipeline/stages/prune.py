@@ -14,7 +14,7 @@ from allnet_edge.models.storage import float_model
 from allnet_edge.models.storage.float_model import TrainingRecord
 from allnet_edge.models.storage.weights import assign
 from allnet_edge.pipeline.stage import Work
-from allnet_edge.pipeline.stages.scoring import Judged, save_arrays, score
+from allnet_edge.pipeline.stages.scoring import PRUNED, Judged, save_arrays, score
 
 
 def run(work: Work) -> None:
@@ -75,4 +75,4 @@ def run(work: Work) -> None:
         )
         for part in ("validation", "test")
     }
-    save_arrays(work.folder / "answers.npz", answers)
+    save_arrays(work.folder / PRUNED, answers)

@@ -12,7 +12,7 @@ from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.data.split import Split
 from allnet_edge.errors import IntegrityError
 from allnet_edge.measure.cells import Cells, Scores
-from allnet_edge.measure.thresholds import fit_threshold
+from allnet_edge.measure.thresholds import fit_threshold, transfer_threshold
 from allnet_edge.models.storage.float_model import FloatModel
 from allnet_edge.pipeline.sources import cells_of
 from allnet_edge.pipeline.stage import Work
@@ -57,6 +57,8 @@ def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> No
 
 OWN = "own.npz"
 """In the folder of the reference: the answers of the network that is built, where it is another."""
+PRUNED = "answers.npz"
+"""In the folder of the pruning: the answers of the pruned network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +95,20 @@ class Reference:
 
 
 def base_of(work: Work, reference: Reference, validation: Cells) -> Scores:
-    """What the float network that is built says of the validation cells, at its own threshold.
+    """What the network that the candidates are made from says of the validation cells.
 
     It is the reference itself, unless that is another network (``--against``): another network has
-    its own operating point, fitted on the same cells, and thresholds are transferred from it.
+    its own operating point, fitted on the same cells. A pruned one has the threshold that is
+    transferred to it.
     """
-    path = work.stages["reference"] / OWN
-    if not path.is_file():
-        return Scores(reference.validation, reference.threshold)
-    with np.load(path) as stored:
-        scores = stored["validation"]
-    return Scores(scores, fit_threshold(validation.labels, scores))
+    base = Scores(reference.validation, reference.threshold)
+    own = work.stages["reference"] / OWN
+    if own.is_file():
+        with np.load(own) as stored:
+            scores = stored["validation"]
+        base = Scores(scores, fit_threshold(validation.labels, scores))
+    if "prune" not in work.stages:
+        return base
+    with np.load(work.stages["prune"] / PRUNED) as stored:
+        pruned = stored["validation"]
+    return Scores(pruned, transfer_threshold(base.scores, base.threshold, pruned))

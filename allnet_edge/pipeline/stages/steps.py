@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from allnet_edge.pipeline.stage import Work
-from allnet_edge.pipeline.stages.scoring import OWN
+from allnet_edge.pipeline.stages.scoring import OWN, PRUNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ _STEPS = (
         "the gate compares with another one",
     ),
     Step(
-        "keras-pruned", "pruned", "prune", "answers.npz",
+        "keras-pruned", "pruned", "prune", PRUNED,
         "a step of the ladder, not a candidate: shows what pruning alone lost",
     ),
 )  # fmt: skip
