@@ -23,7 +23,7 @@ Probabilities = npt.NDArray[np.float32]
 Infer = Callable[[Pixels], Probabilities]
 _RANK: dict[Verdict, int] = {"fail": 0, "inconclusive": 1, "pass": 2}
 # Of the gate's margins: a form that uses up a whole margin here has even odds to miss it there.
-_SHARE_OF_MARGIN = 0.5
+SHARE_OF_MARGIN = 0.5
 _ROUNDING = 1e-9
 
 
@@ -119,7 +119,7 @@ class Selection:
             f"{check.metric} {check.delta * 100:+.1f} points"
             for check in found.checks
             if check.delta is not None
-            and check.delta < -_SHARE_OF_MARGIN * check.margin - _ROUNDING
+            and check.delta < -SHARE_OF_MARGIN * check.margin - _ROUNDING
         ]
         best = judge(self.cells, before, before, self.gate).verdict
         if _RANK[found.verdict] < _RANK[best] and not missed:
