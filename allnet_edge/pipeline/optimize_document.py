@@ -23,7 +23,7 @@ from allnet_edge.report.pareto_document import (
 )
 from allnet_edge.report.pareto_words import headline, target_latency
 from allnet_edge.search.pareto import Candidate, Decision, Place, Status
-from allnet_edge.search.selection import SHARE_OF_MARGIN as SHARE_OF_MARGIN
+from allnet_edge.search.selection import SHARE_OF_MARGIN
 
 _ORDER: tuple[Status, ...] = (
     "winner", "slower", "dominated", "over-budget", "not-acceptable", "not-made",

@@ -115,7 +115,8 @@ _ALL = (
 
 SELECT = Stage(
     "select", "judge every form on validation cells",
-    after=("reference", "prune", "export_onnx", "export_tflite", "quantize", "qat_onnx", "qat_tflite", "mixed", "half"),
+    after=("reference", "prune", "export_onnx", "export_tflite", "quantize", "qat_onnx",
+           "qat_tflite", "mixed", "half"),
     tools=("onnxruntime", "ai-edge-litert", "numpy"),
     settings=lambda r, t: {
         "gate": r.gate.model_dump(mode="json"), "forms": [f.id for f in forms(r, t)],
