@@ -118,8 +118,7 @@ class Selection:
         missed = [
             f"{check.metric} {check.delta * 100:+.1f} points"
             for check in found.checks
-            if check.delta is not None
-            and check.delta < -SHARE_OF_MARGIN * check.margin - _ROUNDING
+            if check.delta is not None and check.delta < -SHARE_OF_MARGIN * check.margin - _ROUNDING
         ]
         best = judge(self.cells, before, before, self.gate).verdict
         if _RANK[found.verdict] < _RANK[best] and not missed:
