@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf2onnx
 
 from allnet_edge.convert.onnx_cleanup import clean
+from allnet_edge.convert.onnx_names import restore_names
 from allnet_edge.errors import ConversionError, first_line
 from allnet_edge.models.towers.api import KerasModel
 
@@ -48,6 +49,7 @@ def onnx_from_keras(model: KerasModel, size: int) -> onnx.ModelProto:
     try:
         with _frugal():
             proto, _ = tf2onnx.convert.from_function(serve, input_signature=signature, opset=OPSET)
+        restore_names(proto, model)
         proto = clean(proto)
         onnx.checker.check_model(proto, full_check=True)
     except _REFUSALS as error:

@@ -13,13 +13,16 @@ from train_once import SMALLEST
 from allnet_edge import models
 from allnet_edge.convert.estimators import estimate_all
 from allnet_edge.convert.int8_from_tflite import int8_from_tflite
+from allnet_edge.convert.nodes_of_layers import nodes_of_layers
 from allnet_edge.convert.observe_onnx import observe_onnx
 from allnet_edge.convert.observe_tflite import observe_tflite
 from allnet_edge.convert.onnx_cleanup import count_transposes
 from allnet_edge.convert.onnx_from_keras import onnx_from_keras
 from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
 from allnet_edge.convert.tflite_from_keras import tflite_from_keras
+from allnet_edge.convert.tflite_graph import read_graph
 from allnet_edge.engines import open_runner
+from allnet_edge.search.groups import layers_of
 
 CASES = [*(f"{network}:2" for network in models.network_names()), "mobilenetv2:4"]
 
@@ -31,6 +34,7 @@ class Files:
     folder: Path
     images: np.ndarray
     expected: np.ndarray
+    layers: tuple[str, ...]
 
     def graph(self) -> onnx.ModelProto:
         return onnx.load(self.folder / "float.onnx")
@@ -57,7 +61,8 @@ def files(request, tmp_path_factory, make_spec, build_trained, pixels) -> Files:
     ranges = estimate_all(seen, "min-max", symmetric=False)
     (folder / "int8.tflite").write_bytes(int8_from_tflite(folder / "float.tflite", ranges))
     expected = model.predict(images.astype(np.float32), verbose=0)
-    return Files(network, int(classes), folder, images, expected)
+    layers = tuple(layer.name for layer in layers_of(model))
+    return Files(network, int(classes), folder, images, expected, layers)
 
 
 class TestConversion:
@@ -76,6 +81,12 @@ class TestConversion:
         assert 0 <= found.min() <= found.max() <= 1
         if files.classes > 2:
             np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-4)
+
+    def test_every_layer_is_found_by_its_name_in_both_formats(self, files):
+        nodes = nodes_of_layers(files.folder / "float.onnx")
+        graph = read_graph(files.folder / "float.tflite")
+        assert {layer for layer in files.layers if len(nodes.get(layer, ())) != 1} == set()
+        assert all(graph.scopes_named(layer) for layer in files.layers)
 
     def test_onnx_has_no_transpose_but_that_of_the_input(self, files):
         assert count_transposes(files.graph()) == 1
