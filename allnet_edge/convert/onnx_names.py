@@ -61,7 +61,8 @@ def _directions(kernel: npt.NDArray[np.float32]) -> Directions:
     rows = kernel.reshape(len(kernel), -1)
     largest = rows[np.arange(len(rows)), np.abs(rows).argmax(axis=1)]
     factors = np.where(largest == 0, np.float32(1), largest).astype(np.float32)
-    return (rows / factors[:, None]).astype(np.float32)
+    scaled: Directions = (rows / factors[:, None]).astype(np.float32)
+    return scaled
 
 
 def _alike(one: Directions, other: Directions) -> bool:

@@ -35,7 +35,7 @@ def run(work: Work) -> None:
     spec = float_model.read(work.float_model).spec
     layers = layers_of(models.build(tf_keras, spec))
     formats: dict[str, object] = {}
-    for forms in (_Onnx(work), _Tflite(work)):
+    for forms in (OnnxForms(work), TfliteForms(work)):
         if forms.export in work.stages:
             search = _Search(work, forms, selection, layers, spec.network)
             formats[forms.format] = search.run()
@@ -65,7 +65,7 @@ class _Forms(Protocol):
         """The same as a candidate."""
 
 
-class _Onnx:
+class OnnxForms:
     """For TensorRT and onnxruntime: Q/DQ, and float16 where precision was given back."""
 
     format, export = "onnx", "export_onnx"
@@ -74,6 +74,7 @@ class _Onnx:
         self._work = work
 
     def quantize(self, kept: frozenset[str]) -> Path:
+        """A form with these layers in float, all others int8."""
         source = self._work.stages[self.export] / "model.fp32.onnx"
         ranges = read_ranges(self._work.stages["quantize"] / "ranges_onnx.json")
         path = self._work.partial / "trial.onnx"
@@ -87,6 +88,7 @@ class _Onnx:
         return path
 
     def write(self, kept: frozenset[str]) -> Path:
+        """The same as a candidate."""
         path = self._work.folder / "model.mixed.onnx"
         mixed_from_qdq(self.quantize(kept), path, self._nodes(kept))
         return path
@@ -96,7 +98,7 @@ class _Onnx:
         return sorted(node for layer in kept for node in nodes[layer])
 
 
-class _Tflite:
+class TfliteForms:
     """For LiteRT: int8, and float32 where precision was given back."""
 
     format, export = "tflite", "export_tflite"
@@ -105,11 +107,13 @@ class _Tflite:
         self._work = work
 
     def quantize(self, kept: frozenset[str]) -> Path:
+        """A form with these layers in float, all others int8."""
         path = self._work.partial / "trial.tflite"
         write_bytes(path, self._quantized(kept))
         return path
 
     def write(self, kept: frozenset[str]) -> Path:
+        """The same as a candidate."""
         path = self._work.folder / "model.mixed.tflite"
         write_bytes(path, self._quantized(kept))
         return path
