@@ -64,6 +64,8 @@ class Layer(Protocol):
 class KerasModel(Protocol):
     """A functional model."""
 
+    name: str
+
     @property
     def layers(self) -> Sequence[Layer]:
         """In the model's own order, which both Kerases share."""
