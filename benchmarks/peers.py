@@ -19,8 +19,10 @@ in rounds that go through all of them one after the other. Writes results/peers-
 
 import argparse
 import json
+import signal
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -64,6 +66,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--openvino-python", type=Path)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--patience", type=float, default=3600.0, help="seconds for one tool")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--work", type=Path, required=True, help="where the tools' files go")
     parser.add_argument("--name", help="of the result; default the network's")
@@ -251,12 +254,18 @@ class OpenVino(Tool):
                 ],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
+        self._patience = arguments.patience
         told = self._told()
         self.answers = {p: np.array(told["answers"][p], np.float32) for p in ("validation", "test")}
         super().__init__(self._never, Path(told["weights"]), told["seconds"], told["version"])
 
     def _told(self) -> dict:
+        waits = threading.Timer(self._patience, self._process.kill)
+        waits.start()
         line = self._process.stdout.readline()
+        waits.cancel()
+        if self._process.poll() == -signal.SIGKILL:
+            raise RuntimeError(f"not finished within {self._patience:.0f} s")
         if not line.strip():
             raise RuntimeError(f"openvino or nncf failed with exit code {self._process.wait()}")
         return json.loads(line)
