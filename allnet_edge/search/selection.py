@@ -108,7 +108,8 @@ class Selection:
 
         It may if the gate's rule gives it here a verdict no worse than it would give the float
         network itself (on few cells that is `inconclusive`, whatever the form), and if no figure
-        dropped by more than half of its margin. The threshold is transferred as for the gate.
+        dropped by more than half of its margin, or by one cell where that is more: fewer than one
+        cell cannot be lost. The threshold is transferred as for the gate.
         """
         threshold = transfer_threshold(self.base.scores, self.base.threshold, answers)
         before = self.reference
@@ -118,7 +119,8 @@ class Selection:
         missed = [
             f"{check.metric} {check.delta * 100:+.1f} points"
             for check in found.checks
-            if check.delta is not None and check.delta < -SHARE_OF_MARGIN * check.margin - _ROUNDING
+            if check.delta is not None
+            and check.delta < -max(SHARE_OF_MARGIN * check.margin, 1 / check.n) - _ROUNDING
         ]
         best = judge(self.cells, before, before, self.gate).verdict
         if _RANK[found.verdict] < _RANK[best] and not missed:

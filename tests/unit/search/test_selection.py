@@ -98,3 +98,12 @@ def test_a_student_is_judged_against_its_teacher_at_its_own_threshold():
     assert judged.cost.flips == 0  # the cost is that against the student itself
     swapped = np.where(whole.cells.labels, 0.1, 0.9).astype(np.float32)
     assert not student.judge(swapped).acceptable
+
+
+def test_one_cell_may_be_lost_where_half_a_margin_is_less():
+    whole = selection(60, GateSpec(accuracy_ratio=0.5, auc=0.5))
+    worse = whole.reference.scores.copy()
+    worse[:2], worse[2:4] = worse[:2][::-1], worse[2:4]  # one of each class, 3.3 points
+    assert whole.judge(worse).why is None
+    worse[4:6] = worse[4:6][::-1]
+    assert "sensitivity -6.7 points" in whole.judge(worse).why
