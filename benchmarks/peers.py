@@ -225,7 +225,7 @@ def from_onnxruntime(data: Data, arguments: argparse.Namespace, stack: ExitStack
     source = arguments.build / "export_onnx" / "model.fp32.onnx"
     prepared, path = arguments.work / "prepared.onnx", arguments.work / "onnxruntime.onnx"
     began = time.perf_counter()
-    quant_pre_process(str(source), str(prepared))
+    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)  # that needs sympy
     quantize_static(str(prepared), str(path), Reader())
     seconds = time.perf_counter() - began
     runner = stack.enter_context(open_file(path, arguments.threads))
