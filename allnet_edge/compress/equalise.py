@@ -3,14 +3,16 @@
 Nagel et al. 2019 (arXiv 1906.04721): ``relu(x / s) * s = relu(x)`` for any s > 0, so that what one
 layer makes can be divided by s in a channel where the next one multiplies by s. With ``s = sqrt(r1
 / r2)``, where r1 and r2 are the largest absolute weights that make and that read the channel, both
-become the same, and one scale for all channels loses the least.
+become the same, and one scale for all channels loses the least. The scales are then rounded to
+powers of two: a floating-point number times one of those is exact, so that the answers of the
+equalised network are those of the first to the last bit, and r1 and r2 are within a factor of two.
 
 It holds across ReLU, pooling, padding and flattening, where one layer alone reads what another
 makes. It does not across ReLU6, whose limit is a number, nor across sums and concatenations, where
 others read the same channels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,24 +62,38 @@ def equalise(model: tf_keras.Model) -> Arrays:
         model: Functional tf-keras network whose layers are each applied once; left as it was.
 
     Returns:
-        Weights of the same network with which it gives the same answers, up to rounding. Where a
-        batch norm lies between, its scale and shift are divided; one without a scale has its mean
-        divided, with the kernel before it.
+        Weights of the same network with which it gives the same answers. Where a batch norm lies
+        between, its scale and shift are divided; one without a scale has its mean divided, with the
+        kernel before it.
     """
-    arrays = dict(arrays_of(model))
+    arrays = arrays_of(model)
     pairs = equalised_pairs(model)
     depthwise = {n.name for n in model.layers if isinstance(n, _L.DepthwiseConv2D)}
+    for pair, scales in zip(pairs, _settled(model, pairs, arrays, depthwise), strict=True):
+        rounded = np.exp2(np.rint(np.log2(scales)))
+        _divide(pair, arrays, depthwise, rounded)
+        _multiply(pair, arrays, rounded)
+    return arrays
+
+
+def _settled(
+    model: tf_keras.Model, pairs: Sequence[Pair], arrays: Arrays, depthwise: set[str]
+) -> list[Scales]:
+    """For each pair the scales at which no range would change much further."""
     epsilons = {n.name: n.epsilon for n in model.layers if isinstance(n, _L.BatchNormalization)}
+    trial: Arrays = {name: array.astype(np.float64) for name, array in arrays.items()}
+    totals: list[Scales] = [np.ones(())] * len(pairs)
     for _ in range(_ROUNDS):
         largest = 0.0
-        for pair in pairs:
-            scales = _scales(pair, arrays, depthwise, epsilons)
-            _divide(pair, arrays, depthwise, scales)
-            _multiply(pair, arrays, scales)
+        for place, pair in enumerate(pairs):
+            scales = _scales(pair, trial, depthwise, epsilons)
+            _divide(pair, trial, depthwise, scales)
+            _multiply(pair, trial, scales)
+            totals[place] = totals[place] * scales
             largest = max(largest, float(np.abs(np.log(scales)).max()))
         if largest < _SETTLED:
             break
-    return arrays
+    return totals
 
 
 def equalised_pairs(model: tf_keras.Model) -> tuple[Pair, ...]:

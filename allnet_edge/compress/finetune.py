@@ -5,7 +5,6 @@ and the true labels.
 """
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -55,7 +54,6 @@ class EpochAgreement:
 
     epoch: int
     loss: float
-    seconds: float
     agreement: float | None = None
     accuracy: float | None = None
     mean_difference: float | None = None
@@ -165,7 +163,6 @@ def _epoch(  # noqa: PLR0917  # the loop's own body
     referee: Referee | None,
     progress: Progress,
 ) -> EpochAgreement:
-    began = time.monotonic()
     losses = []
     batches = TurnedBatches(images, settings.batch_size, (settings.seed, epoch))
     for number, batch in enumerate(batches):
@@ -179,8 +176,7 @@ def _epoch(  # noqa: PLR0917  # the loop's own body
     judged = referee.judge(student) if referee else {}
     if judged:
         progress(f"epoch {epoch}/{settings.epochs}: {told(judged)}", 1, 1)
-    seconds = round(time.monotonic() - began, 2)
-    return EpochAgreement(epoch, float(np.mean(losses)), seconds, **judged)
+    return EpochAgreement(epoch, float(np.mean(losses)), **judged)
 
 
 def _targets(teacher: Teacher, batch: TurnedBatch, distil: float, units: int) -> Labels:

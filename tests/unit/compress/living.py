@@ -20,9 +20,16 @@ def patches(count: int, size: int) -> np.ndarray:
 
 
 def living(
-    network: str, width: float = 0.25, classes: tuple[str, ...] = ("hem", "all")
+    network: str,
+    width: float = 0.25,
+    classes: tuple[str, ...] = ("hem", "all"),
+    uneven: bool = False,
 ) -> tuple[tf_keras.Model, NetworkSpec, np.ndarray]:
-    """A network of random weights whose batch norms have the averages of the images, and those."""
+    """A network of random weights whose batch norms have the averages of the images, and those.
+
+    Args:
+        uneven: Read the channels with weights of very unlike size, as trained networks do.
+    """
     size = SMALLEST.get(network, 48)
     spec = NetworkSpec(
         network=network,
@@ -37,7 +44,9 @@ def living(
     rng = np.random.default_rng(5)
     for name, array in arrays.items():
         if name.endswith("/kernel"):
-            arrays[name] = array * np.sqrt(2)  # so that maps do not fade from ReLU to ReLU
+            grown = array * rng.choice([0.2, 1, 5], (array.shape[-2], 1)) if uneven else array
+            # Times the root of two, so that maps do not fade from ReLU to ReLU.
+            arrays[name] = grown * (np.linalg.norm(array) / np.linalg.norm(grown) * np.sqrt(2))
         if name.endswith(("/bias", "/beta")):
             arrays[name] = rng.normal(0, 0.1, array.shape).astype(np.float32)
         if name.endswith("/gamma"):

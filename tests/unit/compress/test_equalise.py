@@ -13,37 +13,20 @@ pytestmark = pytest.mark.xdist_group("channels")
 layers = tf_keras.layers
 
 
-@pytest.fixture
-def in_float64():
-    """Rounding, which deep networks of random weights blow up to 1e-4, is then out of the way."""
-    tf_keras.backend.set_floatx("float64")
-    yield
-    tf_keras.backend.set_floatx("float32")
-
-
 @pytest.mark.parametrize("network", models.network_names())
-def test_no_answer_of_the_zoo_changes(network, in_float64):
-    model, _, images = living(network, width=0.125)
-    before, arrays = model.predict(images, verbose=0), equalise(model)
-    pairs, old = equalised_pairs(model), arrays_of(model)
-    assign(model, arrays)
-    np.testing.assert_allclose(model.predict(images, verbose=0), before, atol=1e-6)
+def test_not_one_bit_of_an_answer_of_the_zoo_changes(network):
+    """Deep networks of random weights blow any rounding up to 1e-4: there must be none."""
+    model, _, images = living(network, width=0.125, uneven=True)
+    pairs = equalised_pairs(model)
+    before, old, found = model.predict(images, verbose=0), arrays_of(model), equalise(model)
+    assign(model, found)
+    np.testing.assert_array_equal(model.predict(images, verbose=0), before)
     assert np.ptp(before) > 0.1, "a constant would prove nothing"
     for name in (f"{pair.reader}/kernel" for pair in pairs):
-        assert np.abs(arrays[name] / np.where(old[name], old[name], 1) - 1).max() > 0.01, name
+        assert (found[name] != old[name]).any(), name
     assert pairs
     if network == "mobilenetv2":  # ReLU6 lets nothing through
         assert all(pair.maker.endswith("_project") for pair in pairs)
-
-
-def test_no_answer_changes_in_float32(network, images):
-    pixels = images.source.rows(np.arange(8)).astype(np.float32)
-    arrays = arrays_of(network)
-    before = network.predict(pixels, verbose=0)
-    assign(network, equalise(network))
-    after = network.predict(pixels, verbose=0)
-    assign(network, arrays)
-    np.testing.assert_allclose(after, before, atol=1e-5)
 
 
 def names(model):
@@ -57,7 +40,8 @@ def test_pairs_end_where_others_read_or_add(network):
     ]  # fmt: skip
 
 
-def test_made_and_read_weights_reach_the_same_range():
+def test_made_and_read_weights_reach_like_ranges():
+    """Within a factor of two: the scales are powers of two."""
     inputs = tf_keras.Input((8, 8, 3))
     x = layers.Conv2D(4, 3, activation="relu", name="a")(inputs)
     x = layers.MaxPooling2D(2)(x)
@@ -68,7 +52,7 @@ def test_made_and_read_weights_reach_the_same_range():
     arrays = equalise(model)
     made = np.abs(arrays["a/kernel"]).max(axis=(0, 1, 2))
     read = np.abs(arrays["b/kernel"]).reshape(9, 4, 2).max(axis=(0, 2))
-    np.testing.assert_allclose(made[:3], read[:3], rtol=1e-4)
+    assert (np.abs(np.log2(made[:3] / read[:3])) <= 1 + 1e-6).all()
     assert made[3] == 0, "a dead channel stays as it is"
     np.testing.assert_array_equal(
         arrays["b/kernel"].reshape(9, 4, 2)[:, 3], b.kernel.numpy().reshape(9, 4, 2)[:, 3]
@@ -116,7 +100,7 @@ def test_a_batch_norm_with_or_without_a_scale_and_a_depthwise_convolution(scale)
     images = rng.uniform(0, 1, (3, 8, 8, 3)).astype(np.float32)
     before, found = model.predict(images, verbose=0), equalise(model)
     assign(model, found)
-    np.testing.assert_allclose(model.predict(images, verbose=0), before, rtol=1e-5, atol=1e-5)
-    assert (found["a_bn/beta"] != arrays["a_bn/beta"]).all()
+    np.testing.assert_array_equal(model.predict(images, verbose=0), before)
+    assert (found["a_bn/beta"] != arrays["a_bn/beta"]).any()
     assert (found["a/kernel"] == arrays["a/kernel"]).all() == scale
     np.testing.assert_array_equal(found["a_bn/moving_variance"], arrays["a_bn/moving_variance"])

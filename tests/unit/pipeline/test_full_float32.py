@@ -37,7 +37,9 @@ def test_tf32_is_off_before_the_network_is_made(
         raise Reached
 
     monkeypatch.setattr(stage.float_model, "instantiate", instantiate)
-    work = SimpleNamespace(sources=SimpleNamespace(run=tmp_path), float_model=tmp_path)
+    work = SimpleNamespace(
+        sources=SimpleNamespace(run=tmp_path, reference=tmp_path), float_model=tmp_path
+    )
     with pytest.raises(Reached):
         getattr(stage, function)(work)
     assert seen == [False]
