@@ -106,7 +106,9 @@ def report(arrays: Arrays, rows: Mapping[str, Rows]) -> KernelReport:
         if variable == "kernel":
             seen = array[rows[layer]] if layer in rows else array
             valid = share_of_valid_blocks(seen) if eligible_for_2_4(seen.shape) else None
-            found[name] = {"sparsity": sparsity(seen), "valid_2_4": valid}
+            found[name] = {
+                "weights": int(seen.size), "sparsity": sparsity(seen), "valid_2_4": valid,
+            }  # fmt: skip
     return found
 
 

@@ -13,6 +13,7 @@ from allnet_edge.measure.agreement import Direction
 from allnet_edge.measure.bench_report import BenchReport
 from allnet_edge.measure.gate_report import Check, FlipCounts, GateReport
 from allnet_edge.measure.system import Machine
+from allnet_edge.report.pruning_document import Pruning
 from allnet_edge.report.quantization_document import Quantization
 from allnet_edge.spec.base import Frozen
 from allnet_edge.spec.gate import Verdict
@@ -270,6 +271,7 @@ class ReportDocument(Part):
     sizes: tuple[FileSize, ...] = ()
     compile_proofs: tuple[CompileProof, ...] = ()
     flips: tuple[Flip, ...] = ()
+    pruning: Pruning | None = None
     quantization: Quantization | None = None
     lineage: tuple[StageRecord, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)

@@ -18,9 +18,9 @@ from allnet_edge.pipeline.stages.scoring import PRUNED, Judged, save_arrays, sco
 
 
 def run(work: Work) -> None:
-    """Write another float model, ``pruning.json`` with what was done, ``sparsity.json`` with the
-    zeros of every kernel, and ``answers.npz`` with its probabilities, so that the gate can tell
-    what pruning lost from what the export lost.
+    """Write another float model, ``pruning.json`` with what was done and the zeros of every
+    kernel, and ``answers.npz`` with its probabilities, so that the gate can tell what pruning lost
+    from what the export lost.
 
     Raises:
         RecipeError: The budget of multiply-accumulates cannot be met.
@@ -61,7 +61,6 @@ def run(work: Work) -> None:
             },
         ),
     )
-    write_json(work.folder / "sparsity.json", done.kernels)
     write_json(work.folder / "pruning.json", done.to_json())
     network = models.build(tf_keras, done.spec)
     assign(network, done.arrays)

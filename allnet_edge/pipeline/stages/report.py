@@ -24,6 +24,7 @@ from allnet_edge.models.storage.float_model import FloatModel
 from allnet_edge.pipeline.candidates import Form
 from allnet_edge.pipeline.choose import Choice, choose
 from allnet_edge.pipeline.stage import Work
+from allnet_edge.pipeline.stages.pruning_facts import pruning_of
 from allnet_edge.pipeline.stages.quantization_facts import quantization_of
 from allnet_edge.pipeline.stages.scoring import Judged, Reference
 from allnet_edge.pipeline.stages.steps import is_step, steps_of
@@ -94,6 +95,7 @@ class _Gatherer:
             sizes=self._sizes(),
             compile_proofs=self._proofs(),
             flips=self._flips(),
+            pruning=pruning_of(work),
             quantization=quantization_of(work),
             lineage=self._lineage(),
             versions=self._versions(),

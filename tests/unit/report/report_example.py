@@ -28,6 +28,7 @@ from allnet_edge.report.document import (
     TargetFacts,
     Training,
 )
+from allnet_edge.report.pruning_document import Agreement, Narrowed, Pruning, Smaller
 from allnet_edge.report.quantization_document import (
     FormatQuantization,
     GroupCost,
@@ -242,6 +243,26 @@ def latency(valid=True):
     )
 
 
+def pruning():
+    """Channels, then 2:4."""
+    rows = (("before fine-tuning", 0.978, 0.963, 0.036), ("zeros, epoch 1", 0.995, 0.97, 0.0222))
+    return Pruning(
+        kind="channels",
+        zeros=0.495,
+        kernels_2_4=(20, 21),
+        smaller=Smaller(
+            macs=(12_000_000, 5_880_000),
+            parameters=(1_500_000, 750_000),
+            layers=(Narrowed(layer="block1_conv1", before=64, after=56),),
+            left={"stem": "read by a sum with the input"},
+        ),
+        agreements=tuple(
+            Agreement(when=when, agreement=same, accuracy=right, mean_difference=far)
+            for when, same, right, far in rows
+        ),
+    )
+
+
 def quantization():
     """ONNX has a mixed form, TFLite needed none."""
 
@@ -370,6 +391,7 @@ def example(**changes):
             CompileProof(graph="model.int8.onnx", sm=89, ok=False, tool="TensorRT-RTX 1.2"),
         ),
         "flips": flips(),
+        "pruning": pruning(),
         "quantization": quantization(),
         "lineage": (
             StageRecord(stage="reference", key="a1" * 32, seconds=12.4, files=2),

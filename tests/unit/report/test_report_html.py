@@ -9,8 +9,8 @@ from allnet_edge.report.render import render_html
 
 VOID = {"meta", "img", "br", "hr", "input", "link", "col", "wbr"}
 SECTIONS = [
-    "ladder", "lost", "errors", "roc-curves", "latency", "sizes", "quantization", "flipped", "data",
-    "training",
+    "ladder", "lost", "errors", "roc-curves", "latency", "sizes", "pruning", "quantization",
+    "flipped", "data", "training",
     "proofs", "lineage", "versions", "recipe",
 ]  # fmt: skip
 HOSTILE = "</style><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}&amp;|`"
@@ -283,6 +283,20 @@ def test_quantization_tells_what_was_tried_and_what_each_part_costs(page):
     assert "specificity -3.1 points" in said
     assert "? not stable" in said
     assert "msenot triedthe same ranges as entropy" in said
+
+
+def test_pruning_tells_what_was_removed_and_what_fine_tuning_gave_back(page):
+    said = page.visible
+    assert "12.0 → 5.9 million multiply-accumulates (49 %), 1.50 → 0.75 million parameters" in said
+    assert "49.5 % of the kernels' weights are zero; 20 of 21 eligible kernels" in said
+    assert "before fine-tuning97.8 %96.3 %0.0360" in said
+    assert "zeros, epoch 199.5 %97.0 %0.0222" in said
+    assert "block1_conv1645688 %" in said
+    assert "stemread by a sum with the input" in said
+
+
+def test_without_pruning_the_section_says_so(bare_document):
+    assert "Nothing was pruned." in Page(render_html(bare_document)).visible
 
 
 def test_without_int8_the_section_says_so(bare_document):
