@@ -1,5 +1,8 @@
 """One whole small build, made once, that the end-to-end tests look at."""
 
+import fcntl
+import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,21 @@ from build_support import RECIPE, Build, run
 
 @pytest.fixture(scope="session")
 def small_build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    root = tmp_path_factory.mktemp("e2e")
+    """Made by the first of the test processes that needs it; the others wait for it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with (shared / "small-build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = shared / "small-build.pickle"
+        if not made.exists():
+            made.write_bytes(pickle.dumps(_small_build(shared / "e2e")))
+        build: Build = pickle.loads(made.read_bytes())  # noqa: S301 (our own)
+    return build
+
+
+def _small_build(root: Path) -> Build:
+    root.mkdir()
     recipe = root / "small.toml"
     recipe.write_text(RECIPE)
     out = root / "build"
