@@ -54,19 +54,26 @@ def _facts(facts: dict[str, object]) -> Table:
     return table
 
 
-def _add(table: Table, key: str, value: object) -> None:
-    """One row for a fact, several for what has parts."""
+def _add(table: Table, key: str, value: object, source: str = "") -> None:
+    """One row for a fact, several for what has parts; plain parts share the source beside them."""
     if isinstance(value, dict) and "value" in value:
         table.add_row(key, f"{value['value']:g}", value["source"])
-    elif isinstance(value, dict) and {"version", "name"} & set(value):
-        parts = [f"{part} {text}" for part, text in value.items() if part != "source"]
+    elif isinstance(value, dict) and {"version", "name", "text"} & set(value):
+        parts = [
+            str(text) if part in {"text", "name"} else f"{part} {text}"
+            for part, text in value.items()
+            if part != "source"
+        ]
         table.add_row(key, ", ".join(parts), value["source"])
     elif isinstance(value, dict):
         for part, inner in value.items():
-            _add(table, f"{key}.{part}", inner)
+            if part != "source":
+                _add(table, f"{key}.{part}", inner, str(value.get("source", "")))
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
         for item in value:
             _add(table, key, item)
+    elif isinstance(value, bool):
+        table.add_row(key, "yes" if value else "no", source)
     else:
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        table.add_row(key, text, "")
+        table.add_row(key, text, source)
