@@ -10,7 +10,7 @@ import numpy as np
 from allnet_edge.artifacts.bundle import Bundle
 from allnet_edge.artifacts.manifest import Candidate, Threshold
 from allnet_edge.data.images import SUFFIXES, load
-from allnet_edge.engines.base import Images
+from allnet_edge.engines.base import Probabilities
 from allnet_edge.engines.opening import open_candidate, select
 from allnet_edge.errors import ImageError, IntegrityError, UsageError
 
@@ -69,6 +69,7 @@ class Session:
         self.candidate: Candidate = selection.candidate
         self.note = selection.note
         self._runner = open_candidate(bundle, self.candidate, threads)
+        self._judge = Judge(bundle, self.candidate)
 
     @property
     def threshold(self) -> Threshold:
@@ -102,24 +103,41 @@ class Session:
             image = load(path, self.bundle.preprocess)
         except ImageError as error:
             return Decision(path, None, None, abstained=True, reason=f"unusable: {error.what}")
-        return self._judge(path, image[np.newaxis])
+        return self._judge(self._runner.infer(image[np.newaxis]), path)
 
     def decide_all(self, paths: Iterable[Path]) -> Iterator[Decision]:
         """Decide on image files one after the other, in order."""
         return map(self.decide, paths)
 
-    def _judge(self, path: Path, image: Images) -> Decision:
-        outputs = self._runner.infer(image)[0]
-        classes, rule = self.bundle.manifest.classes, self.threshold
-        if outputs.ndim == 0:
-            probability = float(outputs)
-            label = classes[int(probability >= rule.threshold)]
+
+class Judge:
+    """From one image's outputs to a decision, for one candidate of a bundle."""
+
+    def __init__(self, bundle: Bundle, candidate: Candidate) -> None:
+        self._classes = bundle.manifest.classes
+        self._rule = bundle.thresholds[candidate.id]
+        self._id = candidate.id
+
+    def __call__(self, outputs: Probabilities, path: Path) -> Decision:
+        """Decide.
+
+        Args:
+            outputs: As ``Runner.infer`` gives them for one image.
+            path: The image file.
+
+        Raises:
+            IntegrityError: A value that is no probability.
+        """
+        row, rule = outputs[0], self._rule
+        if row.ndim == 0:
+            probability = float(row)
+            label = self._classes[int(probability >= rule.threshold)]
         else:
-            best = int(outputs.argmax())
-            probability, label = float(outputs[best]), classes[best]
+            best = int(row.argmax())
+            probability, label = float(row[best]), self._classes[best]
         if not 0 <= probability <= 1:  # also NaN
             raise IntegrityError(
-                f"candidate {self.candidate.id} gave {probability} as a probability",
+                f"candidate {self._id} gave {probability} as a probability",
                 where=path,
                 fix="run `allnet-edge verify` on the bundle",
             )

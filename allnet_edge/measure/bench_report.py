@@ -1,15 +1,18 @@
 """The document bench.json: how fast each candidate is, where, and whether that can be trusted."""
 
 from collections.abc import Sequence
-from typing import Literal
+
+from pydantic import Field
 
 from allnet_edge.errors import BenchmarkInvalid
-from allnet_edge.measure.latency import LatencyRun, LatencySummary, Mode
+from allnet_edge.measure.bench_parts import ClockSpan, Frames, Power, Processes, Span, Warmth
+from allnet_edge.measure.latency import LatencyRun, Mode
+from allnet_edge.measure.percentiles import LatencySummary
+from allnet_edge.measure.sensors.conditions import Conditions
 from allnet_edge.measure.system import Machine
 from allnet_edge.spec.base import Frozen
 from allnet_edge.spec.gate import Verdict
-
-Scenario = Literal["single-stream", "offline", "camera"]
+from allnet_edge.spec.scenario import Scenario
 
 
 class EndToEnd(Frozen):
@@ -17,11 +20,12 @@ class EndToEnd(Frozen):
 
     p50: float
     p99: float | None
+    n: int | None = None
 
     @classmethod
     def of(cls, run: LatencyRun) -> "EndToEnd":
         """From a run whose query was the whole way."""
-        return cls(p50=run.summary.p50, p99=run.summary.p99)
+        return cls(p50=run.summary.p50, p99=run.summary.p99, n=run.n)
 
 
 class BenchRow(Frozen):
@@ -41,6 +45,24 @@ class BenchRow(Frozen):
         peak_rss_mb: Most physical memory of the process up to the end of the run, MiB.
         size_mb: Of the artifact's file, 10^6 bytes.
         verdict: The gate's.
+
+    What follows is null or empty where it was not measured or cannot be.
+
+    Attributes:
+        zipped_mb: Of the same file, deflated.
+        artifact_sha256: Of the file that was measured.
+        delegate: What the runtime hands its operators to.
+        throughput_per_s: Images a second, over the whole run.
+        spans_ms: Parts of ``end_to_end_ms``; a copy is null where the runtime has no device.
+        percentiles_ms: Further percentiles that were asked for.
+        processes: What a restart of the process changes.
+        frames: Of a camera.
+        power: While it measured.
+        gpu_memory_mb: Most memory that the GPU held, above what it held before.
+        temperatures_c: By zone.
+        clocks_mhz: By unit.
+        throttled: What slowed the device down meanwhile.
+        samples: Files of raw samples, relative to bench.json.
     """
 
     id: str
@@ -56,6 +78,20 @@ class BenchRow(Frozen):
     peak_rss_mb: float | None
     size_mb: float
     verdict: Verdict
+    zipped_mb: float | None = None
+    artifact_sha256: str | None = None
+    delegate: str | None = None
+    throughput_per_s: float | None = None
+    spans_ms: dict[str, Span | None] = Field(default_factory=dict)
+    percentiles_ms: dict[str, float | None] = Field(default_factory=dict)
+    processes: Processes | None = None
+    frames: Frames | None = None
+    power: Power | None = None
+    gpu_memory_mb: float | None = None
+    temperatures_c: dict[str, Warmth] = Field(default_factory=dict)
+    clocks_mhz: dict[str, ClockSpan] = Field(default_factory=dict)
+    throttled: tuple[str, ...] = ()
+    samples: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -72,7 +108,7 @@ class BenchRow(Frozen):
         end_to_end: LatencyRun | None = None,
         peak_rss_mb: float | None = None,
     ) -> "BenchRow":
-        """The row of one run."""
+        """The row of one run; what else is known is added by ``model_copy``."""
         return cls(
             id=candidate,
             engine=engine,
@@ -98,6 +134,22 @@ class NotMeasured(Frozen):
     why: str
 
 
+class Input(Frozen):
+    """What the networks were asked.
+
+    Attributes:
+        source: Where the images come from, in words.
+        images: How many, taken in turn.
+        sha256: Of their pixels and shape, in order.
+        pixels: Side of a source image, or "a x b"; several where they differ.
+    """
+
+    source: str
+    images: int
+    sha256: str
+    pixels: str
+
+
 class BenchReport(Frozen):
     """bench.json.
 
@@ -110,6 +162,13 @@ class BenchReport(Frozen):
         device: Where the clock ran.
         rows: One a measured candidate.
         not_measured: Candidates that could not run.
+        conditions: Settings of the device that the figures depend on; read, never changed.
+        bundle: Name of the bundle; null for a build that has none yet.
+        bundle_sha256: Of its manifest.
+        input: What the networks were asked.
+        seed: Of everything that is drawn.
+        tool_version: Of this package.
+        started: ISO 8601, UTC.
     """
 
     mode: Mode
@@ -120,12 +179,19 @@ class BenchReport(Frozen):
     device: Machine
     rows: tuple[BenchRow, ...]
     not_measured: tuple[NotMeasured, ...] = ()
+    conditions: Conditions | None = None
+    bundle: str | None = None
+    bundle_sha256: str | None = None
+    input: Input | None = None
+    seed: int | None = None
+    tool_version: str | None = None
+    started: str | None = None
 
     @classmethod
     def of(
         cls,
         machine: Machine,
-        measured: Sequence[tuple[BenchRow, LatencyRun]],
+        measured: Sequence[tuple[BenchRow, Sequence[LatencyRun]]],
         *,
         mode: Mode,
         scenario: Scenario = "single-stream",
@@ -136,7 +202,7 @@ class BenchReport(Frozen):
 
         Args:
             machine: Where the clock ran.
-            measured: Each row with its run.
+            measured: Each row with its runs, one a process.
             mode: Of all runs.
             scenario: Of all runs.
             not_measured: Candidates that could not run.
@@ -145,7 +211,7 @@ class BenchReport(Frozen):
         """
         why = [
             *reasons,
-            *(f"{row.id}: {text}" for row, run in measured for text in run.why_invalid),
+            *(text for row, runs in measured for text in _told(row, runs, invalid=True)),
         ]
         if not measured:
             why.append("no candidate was measured")
@@ -154,11 +220,28 @@ class BenchReport(Frozen):
             scenario=scenario,
             valid=not why,
             why_invalid=tuple(why),
-            remarks=tuple(f"{row.id}: {text}" for row, run in measured for text in run.remarks),
+            remarks=tuple(
+                text for row, runs in measured for text in _told(row, runs, invalid=False)
+            ),
             device=machine,
             rows=tuple(row for row, _ in measured),
             not_measured=tuple(not_measured),
         )
+
+
+def _told(row: BenchRow, runs: Sequence[LatencyRun], *, invalid: bool) -> list[str]:
+    """Reasons or remarks of every run; one that several processes share is told once."""
+    said: dict[str, list[int]] = {}
+    for number, run in enumerate(runs, start=1):
+        for text in run.why_invalid if invalid else run.remarks:
+            said.setdefault(text, []).append(number)
+    alone = len(runs) == 1
+    return [
+        f"{row.id}: {text}"
+        if alone or len(numbers) == len(runs)
+        else f"{row.id}: process {', '.join(map(str, numbers))}: {text}"
+        for text, numbers in said.items()
+    ]
 
 
 def require_valid(report: BenchReport, *, where: object = None) -> None:

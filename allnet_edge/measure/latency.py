@@ -7,7 +7,7 @@ clipped. Every sample is kept.
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, Protocol
@@ -15,21 +15,45 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from allnet_edge.errors import BenchmarkInvalid
+from allnet_edge.measure.percentiles import LatencySummary
 from allnet_edge.measure.system import OtherLoad
 from allnet_edge.progress import Progress, silent
-from allnet_edge.spec.base import Frozen
 
 Mode = Literal["quick", "standard", "full"]
+Phase = Literal["warm-up", "measuring"]
 Clock = Callable[[], int]
-
-# Queries below which a percentile is not known with 99 % confidence (MLPerf's early stopping with
-# one query over the bound): the smallest n with P(Binomial(n, 1 - p) <= 1) <= 0.01.
-MINIMUM_QUERIES: Mapping[float, int] = MappingProxyType({0.90: 64, 0.95: 130, 0.99: 662})
+"""Nanoseconds."""
 
 _SETTLED = 0.02  # the rolling median may move by this share
 _OTHER_LOAD = 0.10  # share of all processors that other programs may use
 _REPORT_EVERY_NS = 200_000_000
+_RECENT = 64  # queries of the median that a watcher is told
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How a run stands, told between two queries.
+
+    Attributes:
+        phase: ``warm-up`` or ``measuring``.
+        seconds: That the phase has lasted.
+        of_seconds: That it is to last at least.
+        n: Queries of the phase.
+        recent_ms: Median of the last of them.
+    """
+
+    phase: Phase
+    seconds: float
+    of_seconds: float
+    n: int
+    recent_ms: float
+
+
+Watch = Callable[[Pulse], None]
+
+
+def unwatched(pulse: Pulse) -> None:
+    """A watcher that looks away."""
 
 
 class LoadMeter(Protocol):
@@ -83,48 +107,6 @@ PLANS: Mapping[Mode, Plan] = MappingProxyType(
 )
 
 
-class LatencySummary(Frozen):
-    """Milliseconds a query, as in bench.json; a percentile that n cannot support is null.
-
-    Percentiles are samples that occurred (nearest rank), never interpolated. ``cov`` is the
-    standard deviation over the mean; null for fewer than two queries.
-    """
-
-    min: float
-    mean: float
-    p50: float
-    p90: float | None
-    p95: float | None
-    p99: float | None
-    max: float
-    cov: float | None
-
-    @classmethod
-    def of(cls, samples_ms: npt.NDArray[np.float64]) -> "LatencySummary":
-        """Summarise.
-
-        Args:
-            samples_ms: Every measured query, float64 ``(n,)``, n > 0, milliseconds.
-
-        Raises:
-            BenchmarkInvalid: No sample.
-        """
-        n = samples_ms.size
-        if not n:
-            raise BenchmarkInvalid("no query was measured")
-        mean = float(samples_ms.mean())
-        return cls(
-            min=float(samples_ms.min()),
-            mean=mean,
-            p50=_percentile(samples_ms, 0.5),
-            p90=_supported(samples_ms, 0.90),
-            p95=_supported(samples_ms, 0.95),
-            p99=_supported(samples_ms, 0.99),
-            max=float(samples_ms.max()),
-            cov=float(samples_ms.std(ddof=1)) / mean if n > 1 and mean > 0 else None,
-        )
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class LatencyRun:
     """One measured run.
@@ -136,6 +118,9 @@ class LatencyRun:
         warm_queries: Queries of the warm-up after the first one.
         settled: Whether the warm-up ended because the times had settled.
         other_load: Share of all processors that other programs used during the run, 0..1.
+        at_ms: When each query began, counted from the first measured one, float64 ``(n,)``; None
+            where that was not kept.
+        plan: How it was meant to be measured; that of ``mode`` where None.
     """
 
     mode: Mode
@@ -144,6 +129,8 @@ class LatencyRun:
     warm_queries: int
     settled: bool
     other_load: float | None
+    at_ms: npt.NDArray[np.float64] | None = None
+    plan: Plan | None = None
 
     @property
     def n(self) -> int:
@@ -158,7 +145,7 @@ class LatencyRun:
     @property
     def why_invalid(self) -> tuple[str, ...]:
         """Why the figures cannot be trusted; empty when they can."""
-        plan, cov = PLANS[self.mode], self.summary.cov
+        plan, cov = self._planned, self.summary.cov
         reasons = self._doubts() if plan.strict else []
         if cov is None or cov > plan.cov_limit:
             spread = "unknown" if cov is None else f"{cov:.1%}"
@@ -168,7 +155,7 @@ class LatencyRun:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a reader of valid figures has to know; what a strict mode would refuse."""
-        plan, cov = PLANS[self.mode], self.summary.cov
+        plan, cov = self._planned, self.summary.cov
         if plan.strict:
             return ()
         lines = [f"{self.mode} mode: for a first look, not for a headline", *self._doubts()]
@@ -177,8 +164,12 @@ class LatencyRun:
             lines.append(f"spread (CoV) {cov:.1%}; standard mode allows {strict:.1%}")
         return tuple(lines)
 
+    @property
+    def _planned(self) -> Plan:
+        return self.plan or PLANS[self.mode]
+
     def _doubts(self) -> list[str]:
-        plan, doubts = PLANS[self.mode], []
+        plan, doubts = self._planned, []
         if not self.settled:
             doubts.append(f"times had not settled after {self.warm_queries} queries of warm-up")
         if self.n < plan.queries:
@@ -195,6 +186,8 @@ def measure_single_stream(
     *,
     clock: Clock = time.perf_counter_ns,
     load: LoadMeter | None = None,
+    plan: Plan | None = None,
+    watch: Watch = unwatched,
 ) -> LatencyRun:
     """Measure.
 
@@ -205,19 +198,24 @@ def measure_single_stream(
         progress: Told between queries, at most five times a second, in seconds of the run.
         clock: Nanoseconds.
         load: Meter of other programs' work; of this machine where None.
+        plan: How long, where it is not the plan of ``mode``.
+        watch: Told as often as ``progress``, and more.
 
     Raises:
         Whatever ``infer`` raises: a query that fails is never a number.
     """
-    plan, meter = PLANS[mode], load or OtherLoad()
+    chosen, meter = plan or PLANS[mode], load or OtherLoad()
+    tell = _Teller(progress, watch, clock)
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()  # a collection in the middle of a query is Python's time, not the network's
     try:
-        first = _query(infer, clock)
-        warm, settled = _warm_up(infer, plan, clock, progress)
+        began = clock()
+        infer()
+        first = clock() - began
+        warm, settled = _warm_up(infer, chosen, clock, tell)
         meter.start()
-        samples = _run(infer, plan, clock, progress)
+        starts, samples = _run(infer, chosen, clock, tell)
         other = meter.share()
     finally:
         if collecting:
@@ -229,43 +227,55 @@ def measure_single_stream(
         warm_queries=warm,
         settled=settled,
         other_load=other,
+        at_ms=(np.array(starts, dtype=np.int64) - starts[0]) / 1e6,
+        plan=plan,
     )
 
 
 def _warm_up(
-    infer: Callable[[], object], plan: Plan, clock: Clock, progress: Progress
+    infer: Callable[[], object], plan: Plan, clock: Clock, tell: "_Teller"
 ) -> tuple[int, bool]:
     """Query until the rolling median moves by less than 2 %, or until the limit."""
-    report = _reporter("warm-up", plan.warm_seconds, progress)
     samples: list[int] = []
     start = clock()
+    least, most = start + plan.warm_seconds * 1e9, start + plan.warm_limit * 1e9
+    tell.begin("warm-up", start, plan.warm_seconds)
     while True:
-        samples.append(_query(infer, clock))
-        elapsed = (clock() - start) / 1e9
-        report(elapsed)
-        enough = len(samples) >= plan.warm_queries and elapsed >= plan.warm_seconds
-        if enough and _has_settled(samples, plan.window):
-            return len(samples), True
-        if enough and elapsed >= plan.warm_limit:
-            return len(samples), False
+        begin = clock()
+        infer()
+        end = clock()
+        samples.append(end - begin)
+        if end >= tell.next_at:
+            tell(end, samples)
+        if len(samples) >= plan.warm_queries and end >= least:
+            if _has_settled(samples, plan.window):
+                return len(samples), True
+            if end >= most:
+                return len(samples), False
 
 
-def _run(infer: Callable[[], object], plan: Plan, clock: Clock, progress: Progress) -> list[int]:
-    report = _reporter("measuring", plan.seconds, progress)
+def _run(
+    infer: Callable[[], object], plan: Plan, clock: Clock, tell: "_Teller"
+) -> tuple[list[int], list[int]]:
+    """When each query began and how long it took, nanoseconds.
+
+    What this loop adds to a query is what ``benchmarks/runner_overhead.py`` measures: keep it bare.
+    """
+    starts: list[int] = []
     samples: list[int] = []
-    start = clock()
-    elapsed = 0.0
-    while (len(samples) < plan.queries or elapsed < plan.seconds) and elapsed < plan.limit:
-        samples.append(_query(infer, clock))
-        elapsed = (clock() - start) / 1e9
-        report(elapsed)
-    return samples
-
-
-def _query(infer: Callable[[], object], clock: Clock) -> int:
-    begin = clock()
-    infer()
-    return clock() - begin
+    start = end = clock()
+    least, most = start + plan.seconds * 1e9, start + plan.limit * 1e9
+    tell.begin("measuring", start, plan.seconds)
+    while (end < least or len(samples) < plan.queries) and end < most:
+        begin = clock()
+        infer()
+        end = clock()
+        starts.append(begin)
+        samples.append(end - begin)
+        if end >= tell.next_at:
+            tell(end, samples)
+    tell(end, samples)
+    return starts, samples
 
 
 def _has_settled(samples: list[int], window: int) -> bool:
@@ -276,23 +286,20 @@ def _has_settled(samples: list[int], window: int) -> bool:
     return abs(float(np.median(samples[-window:])) - before) < _SETTLED * before
 
 
-def _reporter(what: str, seconds: float, progress: Progress) -> Callable[[float], None]:
-    """A listener of elapsed seconds that does not tire ``progress``."""
-    next_at = 0.0
+class _Teller:
+    """Tells listeners between queries, seldom enough not to disturb them."""
 
-    def report(elapsed: float) -> None:
-        nonlocal next_at
-        if elapsed >= next_at:
-            total = max(1, round(seconds))
-            progress(what, min(int(elapsed), total), total)
-            next_at = elapsed + _REPORT_EVERY_NS / 1e9
+    def __init__(self, progress: Progress, watch: Watch, clock: Clock) -> None:
+        self._progress, self._watch, self._clock = progress, watch, clock
+        self.next_at = 0
 
-    return report
+    def begin(self, phase: Phase, start: int, seconds: float) -> None:
+        self._phase, self._start, self._seconds = phase, start, seconds
+        self.next_at = start
 
-
-def _supported(samples: npt.NDArray[np.float64], share: float) -> float | None:
-    return _percentile(samples, share) if samples.size >= MINIMUM_QUERIES[share] else None
-
-
-def _percentile(samples: npt.NDArray[np.float64], share: float) -> float:
-    return float(np.quantile(samples, share, method="inverted_cdf"))
+    def __call__(self, now: int, samples: Sequence[int]) -> None:
+        elapsed, total = (now - self._start) / 1e9, max(1, round(self._seconds))
+        self._progress(self._phase, min(int(elapsed), total), total)
+        recent = float(np.median(samples[-_RECENT:])) / 1e6
+        self._watch(Pulse(self._phase, elapsed, self._seconds, len(samples), recent))
+        self.next_at = self._clock() + _REPORT_EVERY_NS

@@ -50,7 +50,7 @@ def bench(**medians: float) -> BenchReport:
             other_load=None,
         )
         row = BenchRow.of(name, run, engine="onnx", precision="fp32", verdict="pass", size_mb=1.0)
-        rows.append((row, run))
+        rows.append((row, [run]))
     return BenchReport.of(describe(), rows, mode="quick")
 
 

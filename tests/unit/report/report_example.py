@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from allnet_edge.measure.bench_report import BenchReport, BenchRow, EndToEnd, NotMeasured
 from allnet_edge.measure.gate_report import Check, FlipCounts
-from allnet_edge.measure.latency import LatencySummary
+from allnet_edge.measure.percentiles import LatencySummary
 from allnet_edge.measure.system import Machine
 from allnet_edge.report.document import (
     CompileProof,

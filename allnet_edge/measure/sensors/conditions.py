@@ -1,0 +1,56 @@
+"""The settings of a device that a latency depends on, read before anything is measured."""
+
+from allnet_edge.measure.sensors.cpufreq import read_cpu_clocks
+from allnet_edge.measure.sensors.devfreq import gpu_clock, read_device_clocks
+from allnet_edge.measure.sensors.jetson_clocks import read_jetson_clocks
+from allnet_edge.measure.sensors.nv_tegra_release import read_release
+from allnet_edge.measure.sensors.nvpmodel import read_nvpmodel
+from allnet_edge.measure.sensors.source import Source
+from allnet_edge.spec.base import Frozen
+
+
+class Conditions(Frozen):
+    """Null where the device does not tell, or has no such thing.
+
+    Attributes:
+        jetpack: Release line of NVIDIA's software, such as ``6.2``.
+        power_mode: Name of the nvpmodel mode.
+        power_mode_id: Its number.
+        clocks_locked: Whether ``jetson_clocks`` holds the clocks.
+        cpu_governor: Of the processors, distinct ones joined by " + ".
+        cpu_mhz: Highest clock that the governor may choose.
+        cpu_hardware_mhz: Highest clock that the processor has.
+        gpu_governor: Of the GPU.
+        gpu_mhz: Highest clock that it may choose.
+    """
+
+    jetpack: str | None = None
+    power_mode: str | None = None
+    power_mode_id: int | None = None
+    clocks_locked: bool | None = None
+    cpu_governor: str | None = None
+    cpu_mhz: float | None = None
+    cpu_hardware_mhz: float | None = None
+    gpu_governor: str | None = None
+    gpu_mhz: float | None = None
+
+
+def read_conditions(source: Source) -> Conditions:
+    """Of this device, or of a recording."""
+    release, mode = read_release(source), read_nvpmodel(source)
+    clocks, gpu = read_jetson_clocks(source), gpu_clock(read_device_clocks(source))
+    cpus = read_cpu_clocks(source).values()
+    governors = {cpu.governor for cpu in cpus if cpu.governor}
+    return Conditions(
+        jetpack=None if release is None else release.jetpack,
+        power_mode=None if mode is None else mode.name,
+        power_mode_id=None if mode is None else mode.id,
+        clocks_locked=None if clocks is None else clocks.locked,
+        cpu_governor=" + ".join(sorted(governors)) or None,
+        cpu_mhz=max((cpu.high for cpu in cpus if cpu.high is not None), default=None),
+        cpu_hardware_mhz=max(
+            (cpu.hardware_high for cpu in cpus if cpu.hardware_high is not None), default=None
+        ),
+        gpu_governor=None if gpu is None else gpu.governor,
+        gpu_mhz=None if gpu is None else gpu.high,
+    )
