@@ -9,7 +9,7 @@ hands over pixels and no files.
 import gc
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 
 import numpy as np
@@ -118,7 +118,7 @@ def measure_camera(
     """
     if not 0 < frames_a_second <= 10_000:
         raise UsageError(f"{frames_a_second:g} frames a second is no rate of a camera")
-    chosen, meter = plan or PLANS[mode], load or OtherLoad()
+    chosen, meter = without_spread(plan or PLANS[mode]), load or OtherLoad()
     pace = _Pace(query, 1e9 / frames_a_second, clock, sleep, watch)
     collecting = gc.isenabled()
     gc.collect()
@@ -143,17 +143,14 @@ def measure_camera(
         settled=True,
         other_load=other,
         at_ms=np.array(seen.captured, dtype=np.float64) / 1e6,
-        plan=_without_spread(chosen),
+        plan=chosen,
     )
     return CameraRun(run, Spans.of(query.taken), frames_a_second, seen.frames, seen.dropped)
 
 
-def _without_spread(plan: Plan) -> Plan:
-    return Plan(
-        warm_queries=plan.warm_queries, warm_seconds=plan.warm_seconds, warm_limit=plan.warm_limit,
-        window=plan.window, queries=plan.queries, seconds=plan.seconds, limit=plan.limit,
-        cov_limit=_NEVER, strict=plan.strict,
-    )  # fmt: skip
+def without_spread(plan: Plan) -> Plan:
+    """The plan of a camera: its spread is a finding, not a fault."""
+    return replace(plan, cov_limit=_NEVER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from allnet_edge.engines.base import Runner
-from allnet_edge.measure.camera import FRAMES_A_SECOND, FromFrame, measure_camera
+from allnet_edge.measure.camera import FRAMES_A_SECOND, FromFrame, measure_camera, without_spread
 from allnet_edge.measure.latency import (
     PLANS,
     LatencyRun,
@@ -19,6 +19,9 @@ from allnet_edge.measure.percentiles import queries_needed
 from allnet_edge.measure.queries import Decide, Decoded, FromFile, Spans, Workload
 from allnet_edge.measure.raw_samples import RawRun
 from allnet_edge.spec.scenario import Scenario
+
+INFERENCE, SLIDE, END_TO_END = "inference", "slide", "end_to_end"
+"""Names of runs in the files of raw samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,13 @@ class Measured:
     frames: tuple[int, int] | None = None
 
     def raw(self) -> dict[str, RawRun]:
-        """Every sample, by the name of its run."""
+        """Every sample, by the name of its run; the scenario's own run comes first."""
         if self.end_to_end is self.run:
-            return {"end_to_end": RawRun.of(self.run, self.spans)}
-        name = "inference" if self.batch == 1 else "slide"
+            return {END_TO_END: RawRun.of(self.run, self.spans)}
+        name = INFERENCE if self.batch == 1 else SLIDE
         whole = self.end_to_end
         rest: Mapping[str, RawRun] = (
-            {} if whole is None else {"end_to_end": RawRun.of(whole, self.spans)}
+            {} if whole is None else {END_TO_END: RawRun.of(whole, self.spans)}
         )
         return {name: RawRun.of(self.run), **rest}
 
@@ -91,8 +94,7 @@ def measure(
         return _camera(runner, workload, decide, terms, watch)
     if terms.scenario == "offline":
         slide = Slide(runner, workload, decide, terms.slide_cells)
-        plan = OFFLINE_PLANS[terms.mode]
-        run = measure_single_stream(slide, terms.mode, plan=plan, watch=watch)
+        run = measure_single_stream(slide, terms.mode, plan=plan_of(terms), watch=watch)
         return Measured(run, slide.cells, None, None)
     return _single_stream(runner, workload, decide, terms, watch)
 
@@ -100,7 +102,7 @@ def measure(
 def _single_stream(
     runner: Runner, workload: Workload, decide: Decide, terms: Terms, watch: Watch
 ) -> Measured:
-    plan = _with_queries(PLANS[terms.mode], terms.least_queries)
+    plan = plan_of(terms)
     decoded = Decoded(runner, workload.images)
     run = measure_single_stream(decoded, terms.mode, plan=plan, watch=watch)
     whole = FromFile(runner, workload, decide)
@@ -115,14 +117,19 @@ def _camera(
         FromFrame(runner, workload, decide),
         terms.mode,
         frames_a_second=terms.frames_a_second,
-        plan=_with_queries(PLANS[terms.mode], terms.least_queries),
+        plan=plan_of(terms),
         watch=watch,
     )
     return Measured(seen.run, 1, seen.run, seen.spans, (seen.frames, seen.dropped))
 
 
-def _with_queries(plan: Plan, queries: int) -> Plan:
-    return replace(plan, queries=max(plan.queries, queries))
+def plan_of(terms: Terms) -> Plan:
+    """How long a process measures in these terms, and what makes its figures doubtful."""
+    if terms.scenario == "offline":
+        return OFFLINE_PLANS[terms.mode]
+    plan = PLANS[terms.mode]
+    plan = replace(plan, queries=max(plan.queries, terms.least_queries))
+    return without_spread(plan) if terms.scenario == "camera" else plan
 
 
 def _shorter(plan: Plan) -> Plan:
