@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from allnet_edge.artifacts import files
+from allnet_edge.artifacts.device_files import DeviceFiles, is_device_file, read_device_files
 from allnet_edge.artifacts.golden import Golden
 from allnet_edge.artifacts.manifest import (
     SCHEMA_VERSION,
@@ -13,6 +14,7 @@ from allnet_edge.artifacts.manifest import (
     Candidate,
     Threshold,
 )
+from allnet_edge.artifacts.reference import REFERENCE, FrozenReference
 from allnet_edge.errors import IntegrityError, RecipeError, UsageError
 from allnet_edge.spec.base import Spec, known_name, parse
 from allnet_edge.spec.network import Preprocess
@@ -30,19 +32,25 @@ class Bundle:
 
     Attributes:
         root: Its folder.
-        thresholds: How each candidate's probability becomes a decision, by candidate id.
+        sha256: Of its manifest.json, and so of all that was signed.
+        thresholds: How each candidate's probability becomes a decision, by candidate id; an engine
+            made on the device decides like the graph that it was built from.
+        device: What this device has compiled and chosen, outside the signature.
     """
 
     root: Path
     manifest: BundleManifest
     preprocess: Preprocess
     thresholds: Mapping[str, Threshold]
+    sha256: str
+    device: DeviceFiles
 
     @classmethod
     def open(cls, root: Path) -> "Bundle":
         """Read a bundle and verify it: the manifest, the set of files and the hash of each.
 
-        The signature is not judged here: see ``artifacts.signing``.
+        The signature is not judged here: see ``artifacts.signing``. Neither is whether the engines
+        of ``engine/`` fit this device: see ``engines.opening``.
 
         Raises:
             UsageError: No folder of that name, or one without a manifest.
@@ -61,7 +69,15 @@ class Bundle:
         for name, sha256 in manifest.files.items():
             _check_hash(root, name, sha256)
         preprocess = _parse(files.read_json(root / PREPROCESS), Preprocess, root / PREPROCESS)
-        return cls(root, manifest, preprocess, _thresholds(root, manifest))
+        device = read_device_files(root, manifest.files)
+        return cls(
+            root,
+            manifest,
+            preprocess,
+            _thresholds(root, manifest, device),
+            files.sha256_file(root / MANIFEST),
+            device,
+        )
 
     def path(self, name: str) -> Path:
         """Where a file of the bundle lies."""
@@ -73,17 +89,32 @@ class Bundle:
         Raises:
             UnknownNameError: With the nearest id and the list.
         """
-        by_id = {candidate.id: candidate for candidate in self.manifest.candidates}
+        by_id = {candidate.id: candidate for candidate in self.candidates}
         return by_id[known_name("candidate", name, by_id)]
 
     @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The signed candidates, and after them the engines that this device made of them."""
+        return (*self.manifest.candidates, *self.device.candidates)
+
+    def file_sha256(self, candidate: Candidate) -> str:
+        """Of a candidate's file, as the manifest or the engine's sidecar has it."""
+        made = {one.file: one.engine_sha256 for one in self.device.engines}
+        return (self.manifest.files | made)[candidate.file]
+
+    @property
     def chosen(self) -> Candidate | None:
-        """The candidate that the device uses by default, if one was chosen."""
+        """The candidate that was chosen at the build, if one was."""
         return next((one for one in self.manifest.candidates if one.chosen), None)
 
     def golden(self) -> Golden:
         """The golden tensors, read now."""
         return Golden.read(self.root)
+
+    def reference(self) -> FrozenReference | None:
+        """The float network's frozen answers, read now; None where the bundle has none."""
+        known = REFERENCE in self.manifest.files
+        return FrozenReference.read(self.root / REFERENCE) if known else None
 
 
 def is_bundle_of(root: Path, build_key: str) -> bool:
@@ -123,6 +154,8 @@ def _check_names(root: Path, listed: Iterable[str]) -> None:
             raise IntegrityError(f"{name} is a link, not a file", where=path, fix=COPY_AGAIN)
         if path.is_dir() or name in (MANIFEST, SIGNATURE):
             continue
+        if name not in expected and is_device_file(name):
+            continue
         if name not in expected:
             raise IntegrityError(
                 f"{name} is not part of the bundle", where=path, fix="move it out of the bundle"
@@ -148,10 +181,14 @@ def _check_hash(root: Path, name: str, sha256: str) -> None:
         )
 
 
-def _thresholds(root: Path, manifest: BundleManifest) -> Mapping[str, Threshold]:
+def _thresholds(
+    root: Path, manifest: BundleManifest, device: DeviceFiles
+) -> Mapping[str, Threshold]:
     path = root / THRESHOLD
     raw = files.read_json(path)
     ids = {candidate.id for candidate in manifest.candidates}
     if not isinstance(raw, dict) or not ids <= set(raw):
         raise IntegrityError("does not name every candidate", where=path, fix=COPY_AGAIN)
-    return MappingProxyType({key: _parse(raw[key], Threshold, path) for key in sorted(raw)})
+    found = {key: _parse(raw[key], Threshold, path) for key in sorted(raw)}
+    found |= {one.id: found[one.source] for one in device.engines if one.source in found}
+    return MappingProxyType(found)

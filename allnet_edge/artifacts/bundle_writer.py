@@ -19,6 +19,7 @@ from allnet_edge.artifacts.manifest import (
     Source,
     Threshold,
 )
+from allnet_edge.artifacts.reference import REFERENCE, FrozenReference
 from allnet_edge.artifacts.sbom import make_sbom
 from allnet_edge.errors import OutputDirError
 from allnet_edge.spec.network import Preprocess
@@ -39,6 +40,7 @@ def write_bundle(
     preprocess: Preprocess,
     golden: Golden,
     contents: Mapping[str, Path | bytes],
+    reference: FrozenReference | None = None,
     runtimes: Mapping[str, str] | None = None,
     data: DataOrigin | None = None,
     created: str | None = None,
@@ -61,6 +63,7 @@ def write_bundle(
             ``calibration.json``, ``reports/...``, ``docs/...``; a file to copy, or its bytes.
             ``preprocess.json``, ``threshold.json``, ``golden/...``, ``docs/sbom.cdx.json`` and the
             manifest are written from the other arguments.
+        reference: The float network's answers on the gate's cells, so that a device can be judged.
         runtimes: For each engine the package and version that the gate was passed with.
         data: The cells that the network was trained and judged on.
         created: ISO 8601; now, or SOURCE_DATE_EPOCH where that is set, by default.
@@ -82,6 +85,8 @@ def write_bundle(
         ),
         **golden.to_files(),
     }
+    if reference is not None:
+        generated[REFERENCE] = reference.to_bytes()
     try:
         _write_all(assembled, {**contents, **generated})
         hashes = files.hash_tree(assembled)

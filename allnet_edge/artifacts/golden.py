@@ -5,15 +5,14 @@ the graph. Kept as ``golden/inputs.npz`` (``images``), ``golden/outputs.npz`` (o
 candidate id) and ``golden/tolerance.json`` (largest allowed difference for each candidate id).
 """
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from allnet_edge.artifacts import npz
 from allnet_edge.artifacts.files import canonical_json, read_json
 from allnet_edge.errors import IntegrityError
 
@@ -39,8 +38,8 @@ class Golden:
     def to_files(self) -> dict[str, bytes]:
         """The three files, by their names in the bundle; equal tensors make equal bytes."""
         return {
-            INPUTS: _npz({"images": self.images}),
-            OUTPUTS: _npz(self.outputs),
+            INPUTS: npz.pack({"images": self.images}),
+            OUTPUTS: npz.pack(self.outputs),
             TOLERANCE: canonical_json(dict(self.tolerance)),
         }
 
@@ -51,7 +50,7 @@ class Golden:
         Raises:
             IntegrityError: A file that cannot be read or that holds something else.
         """
-        inputs, outputs = _arrays(bundle / INPUTS), _arrays(bundle / OUTPUTS)
+        inputs, outputs = npz.unpack(bundle / INPUTS), npz.unpack(bundle / OUTPUTS)
         tolerance = read_json(bundle / TOLERANCE)
         images = inputs.get("images")
         if images is None or images.dtype != np.uint8 or images.ndim != 4:
@@ -69,23 +68,3 @@ class Golden:
             {key: values.astype(np.float32, copy=False) for key, values in outputs.items()},
             {key: float(value) for key, value in tolerance.items()},
         )
-
-
-def _npz(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
-    # A ZipInfo made from a name alone is dated 1980-01-01: the bytes depend on the arrays only.
-    stream = BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name in sorted(arrays):
-            entry = zipfile.ZipInfo(f"{name}.npy")
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(entry, "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asanyarray(arrays[name]), allow_pickle=False)
-    return stream.getvalue()
-
-
-def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise IntegrityError(f"cannot be read as an npz archive: {error}", where=path) from error

@@ -5,18 +5,62 @@ that the graph is legal and buildable. It is NOT an engine for a Jetson and is n
 TensorRT-RTX has no SM 8.7, and engines for a Jetson are built on the Jetson.
 """
 
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Protocol
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from allnet_edge.errors import ConversionError
+from allnet_edge.engines.tensorrt_log import complaints
+from allnet_edge.errors import ConversionError, EnvironmentMismatch
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_MIB = 1 << 20
+
+# What each precision of a graph asks of a TensorRT that does not take types from the graph (8.x).
+# Nothing more is allowed than the graph says, so that one graph means the same in every version.
+_FLAGS_OF_PRECISION = MappingProxyType(
+    {"fp32": (), "fp16": ("FP16",), "int8": ("INT8",), "mixed": ("INT8",)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How an engine for the GPU of this machine is built.
+
+    Attributes:
+        precision: Of the graph.
+        workspace_mb: Cap of the builder's scratch memory, MiB; None leaves it to TensorRT.
+        sparse: Let it use 2:4 sparse kernels.
+        dla_core: Build for this DLA core, with the GPU for the layers that it cannot do.
+        timing_cache: Of an earlier build on this device; None builds without one, empty begins one.
+    """
+
+    precision: Literal["fp32", "fp16", "int8", "mixed"]
+    workspace_mb: int | None = None
+    sparse: bool = False
+    dla_core: int | None = None
+    timing_cache: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltEngine:
+    """An engine and how it was made.
+
+    Attributes:
+        flags: What the builder was told.
+        timing_cache: To be given to the next build; None if none was given.
+    """
+
+    engine: bytes
+    flags: tuple[str, ...]
+    timing_cache: bytes | None
 
 
 class EngineBuilder:
     """Builds engines with one version of TensorRT.
-
-    TensorRT keeps the first logger that it was given for the life of the process and goes on
-    writing to it. So make one builder, and keep it until the process ends.
 
     Args:
         trt: ``tensorrt`` or ``tensorrt_rtx``.
@@ -24,16 +68,14 @@ class EngineBuilder:
 
     def __init__(self, trt: ModuleType) -> None:
         self._trt = trt
-        self._errors: list[str] = []
-        self._logger = _logger(trt, self._errors)
+        self._told = complaints(trt)
 
-    def build(self, graph: Path, *, sm: int | None = None) -> bytes:
-        """Build an engine.
+    def build(self, graph: Path, *, sm: int) -> bytes:
+        """Build ahead of time for a GPU that need not be here; TensorRT-RTX can.
 
         Args:
             graph: An ONNX file.
-            sm: Compute capability without the dot, for an ahead-of-time build by TensorRT-RTX;
-                None builds for the GPU of this machine.
+            sm: Compute capability without the dot.
 
         Returns:
             The serialized engine.
@@ -42,25 +84,126 @@ class EngineBuilder:
             ConversionError: The graph does not parse or build (the first reason that TensorRT
                 gave), or this version cannot build for ``sm``.
         """
-        self._errors.clear()
-        builder = self._trt.Builder(self._logger)
-        network = builder.create_network(_network_flags(self._trt))
-        parser = self._trt.OnnxParser(network, self._logger)
-        if not parser.parse(graph.read_bytes()):
-            reason = _parse_error(parser) or self._reason
-            raise ConversionError(f"TensorRT cannot parse the graph: {reason}", where=graph)
+        builder, network = self._parsed(graph)
         config = builder.create_builder_config()
-        if sm is not None:
-            config.num_compute_capabilities = 1
-            config.set_compute_capability(_capability(self._trt, sm), 0)
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(_capability(self._trt, sm), 0)
+        return self._built(builder, network, config, graph)
+
+    def build_here(self, graph: Path, options: BuildOptions) -> BuiltEngine:
+        """Build for the GPU of this machine.
+
+        Raises:
+            ConversionError: The graph does not parse or build; the first reason that TensorRT gave.
+            EnvironmentMismatch: A DLA core that this device does not have.
+        """
+        builder, network = self._parsed(graph)
+        config = builder.create_builder_config()
+        flags = _configure(self._trt, builder, config, options)
+        cache = _cache_in(config, options.timing_cache)
+        engine = self._built(builder, network, config, graph)
+        return BuiltEngine(engine, flags, _cache_out(config) if cache else None)
+
+    def _parsed(self, graph: Path) -> tuple["_Builder", object]:
+        self._told.clear()
+        builder = self._trt.Builder(self._told.logger)
+        network = builder.create_network(_network_flags(self._trt))
+        parser = self._trt.OnnxParser(network, self._told.logger)
+        if not parser.parse(graph.read_bytes()):
+            reason = _parse_error(parser) or self._told.first
+            raise ConversionError(f"TensorRT cannot parse the graph: {reason}", where=graph)
+        return builder, network
+
+    def _built(self, builder: "_Builder", network: object, config: object, graph: Path) -> bytes:
         engine = builder.build_serialized_network(network, config)
         if engine is None:
-            raise ConversionError(f"TensorRT cannot build the graph: {self._reason}", where=graph)
+            raise ConversionError(
+                f"TensorRT cannot build the graph: {self._told.first}", where=graph
+            )
         return bytes(engine)
 
-    @property
-    def _reason(self) -> str:
-        return self._errors[0] if self._errors else "no reason given"
+
+def _configure(
+    trt: ModuleType, builder: "_Builder", config: "_Config", options: BuildOptions
+) -> tuple[str, ...]:
+    """Tell the builder, and return what it was told."""
+    told = [name for name in _precision_flags(trt, options.precision) if _set(trt, config, name)]
+    # TF32 is on by default and keeps 10 bits of a float32: no engine of it could be called fp32.
+    if hasattr(trt.BuilderFlag, "TF32"):
+        config.clear_flag(trt.BuilderFlag.TF32)
+    if options.sparse and _set(trt, config, "SPARSE_WEIGHTS"):
+        told.append("SPARSE_WEIGHTS")
+    if options.workspace_mb is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb * _MIB)
+    if options.dla_core is not None:
+        told += _for_dla(trt, builder, config, options.dla_core)
+    return tuple(told)
+
+
+def _precision_flags(trt: ModuleType, precision: str) -> tuple[str, ...]:
+    """None where the types come from the graph: there the flags are refused, or gone."""
+    flags = getattr(trt, "NetworkDefinitionCreationFlag", None)
+    typed = hasattr(flags, "STRONGLY_TYPED") or not hasattr(trt.BuilderFlag, "FP16")
+    return () if typed else _FLAGS_OF_PRECISION[precision]
+
+
+def _set(trt: ModuleType, config: "_Config", name: str) -> bool:
+    flag = getattr(trt.BuilderFlag, name, None)
+    if flag is None:
+        return False
+    config.set_flag(flag)
+    return True
+
+
+def _for_dla(trt: ModuleType, builder: "_Builder", config: "_Config", core: int) -> list[str]:
+    there = getattr(builder, "num_DLA_cores", 0)
+    if core >= there or not hasattr(trt.DeviceType, "DLA"):
+        raise EnvironmentMismatch(
+            f"this device has {there} DLA cores, so that there is no core {core}",
+            fix="leave --dla out",
+        )
+    config.default_device_type = trt.DeviceType.DLA
+    config.DLA_core = core
+    return [f"DLA{core}", *(["GPU_FALLBACK"] if _set(trt, config, "GPU_FALLBACK") else [])]
+
+
+def _cache_in(config: "_Config", earlier: bytes | None) -> bool:
+    """Give the builder what earlier builds measured; one that it does not take is begun anew."""
+    if earlier is None:
+        return False
+    cache = config.create_timing_cache(earlier) or config.create_timing_cache(b"")
+    if cache is None or not config.set_timing_cache(cache, False):
+        config.set_timing_cache(config.create_timing_cache(b""), False)
+    return True
+
+
+def _cache_out(config: "_Config") -> bytes | None:
+    with suppress(AttributeError):  # no cache: nothing to serialize
+        return bytes(config.get_timing_cache().serialize())
+    return None
+
+
+class _Builder(Protocol):
+    def create_builder_config(self) -> "_Config": ...
+    def build_serialized_network(self, network: object, config: object, /) -> "Buffer | None": ...
+
+
+class _Cache(Protocol):
+    def serialize(self) -> bytes: ...
+
+
+class _Config(Protocol):
+    num_compute_capabilities: int
+    default_device_type: object
+    DLA_core: int
+
+    def set_compute_capability(self, capability: object, index: int, /) -> object: ...
+    def set_flag(self, flag: object, /) -> None: ...
+    def clear_flag(self, flag: object, /) -> None: ...
+    def set_memory_pool_limit(self, pool: object, size: int, /) -> None: ...
+    def create_timing_cache(self, data: bytes, /) -> _Cache | None: ...
+    def set_timing_cache(self, cache: object, ignore_mismatch: bool, /) -> bool: ...
+    def get_timing_cache(self) -> _Cache: ...
 
 
 class _ParserError(Protocol):
@@ -105,18 +248,3 @@ def _network_flags(trt: ModuleType) -> int:
         if flag is not None:
             found |= 1 << int(flag)
     return found
-
-
-def _logger(trt: ModuleType, errors: list[str]) -> object:
-    """A logger that keeps what TensorRT complains about; its base class comes from ``trt``."""
-
-    class Logger(trt.ILogger):  # type: ignore[misc,name-defined]  # a class of the given module
-        def __init__(self) -> None:
-            # Not super(): the binding needs the base's own initialiser called on the class.
-            trt.ILogger.__init__(self)
-
-        def log(self, severity: object, message: str) -> None:
-            if severity in {trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR}:
-                errors.append(message)
-
-    return Logger()

@@ -2,13 +2,23 @@
 
 import importlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from allnet_edge.artifacts.bundle import Bundle
+from allnet_edge.artifacts.device_files import FOLDER
 from allnet_edge.artifacts.manifest import Candidate
 from allnet_edge.engines.base import Runner
-from allnet_edge.errors import EnvironmentMismatch, MissingDependencyError, UsageError
+from allnet_edge.engines.tensorrt_fit import Here, why_unfit
+from allnet_edge.errors import (
+    DeviceMismatchError,
+    EnvironmentMismatch,
+    MissingDependencyError,
+    UsageError,
+)
+from allnet_edge.measure.system import describe
 
 ENGINE_OF_SUFFIX = {".tflite": "litert", ".onnx": "onnx", ".engine": "tensorrt"}
 """The name of an engine is its module here and the extra that installs its runtime."""
@@ -51,6 +61,8 @@ def open_runner(
         UsageError: Nothing there, an unknown suffix or candidate.
         MissingDependencyError: The runtime is not installed; the message names the extra.
         EnvironmentMismatch: No candidate that passed its gate can run here.
+        DeviceMismatchError: An engine of the bundle was made for another device, or is damaged; the
+            message names the command that mends it.
         IntegrityError: The bundle was changed.
     """
     if not isinstance(source, Bundle):
@@ -66,7 +78,31 @@ def open_runner(
 
 def open_candidate(bundle: Bundle, candidate: Candidate, threads: int | None = None) -> Runner:
     """The runner of one candidate of an open bundle; raises like ``open_runner``."""
+    if candidate.engine == "tensorrt":
+        require_fit(bundle, candidate)
     return _load(candidate.engine, bundle.path(candidate.file), threads)
+
+
+def require_fit(bundle: Bundle, candidate: Candidate) -> None:
+    """Refuse an engine that was not made on this device from the graph that was signed.
+
+    Raises:
+        MissingDependencyError: TensorRT is not here.
+        EnvironmentMismatch: There is no GPU.
+        DeviceMismatchError: What does not fit.
+    """
+    record = next(one for one in bundle.device.engines if one.id == candidate.id)
+    why = why_unfit(bundle, record, Here.of(load_tensorrt()))
+    if why is not None:
+        raise DeviceMismatchError(
+            f"the engine {record.id} cannot be used here: {why}",
+            where=bundle.path(record.file),
+            fix=_mend(bundle),
+        )
+
+
+def _mend(bundle: Bundle) -> str:
+    return f"make it anew on this device: allnet-edge compile {bundle.root}"
 
 
 def open_file(path: Path, threads: int | None = None) -> Runner:
@@ -82,22 +118,22 @@ def open_file(path: Path, threads: int | None = None) -> Runner:
 
 
 def select(bundle: Bundle, candidate: str | None = None) -> Selection:
-    """Choose the candidate to run: the named one, else the bundle's choice if this machine has
-    its runtime, else the first in the manifest's order that passed its gate and can run here.
+    """Choose the candidate to run: the named one; else this device's own choice; else the build's
+    choice if this machine has its runtime; else the first in order that passed and can run here.
 
     Raises:
         UnknownNameError: No candidate of this name.
         MissingDependencyError: The named candidate's runtime is not installed.
+        DeviceMismatchError: The device's choice is damaged, of another bundle, or of a device that
+            this one is not.
         EnvironmentMismatch: None is left.
     """
     if candidate is not None:
         named = bundle.candidate(candidate)
         require(named.engine)
         return Selection(named, ())
-    skipped: list[tuple[str, str]] = []
-    chosen = bundle.chosen
-    others = [one for one in bundle.manifest.candidates if one is not chosen]
-    for one in ([chosen] if chosen else []) + others:
+    chosen, order, skipped = _order(bundle)
+    for one in order:
         why = _why_not(one, chosen)
         if why is None:
             return Selection(one, tuple(skipped))
@@ -110,6 +146,52 @@ def select(bundle: Bundle, candidate: str | None = None) -> Selection:
     )
 
 
+def _order(
+    bundle: Bundle,
+) -> tuple[Candidate | None, list[Candidate], list[tuple[str, str]]]:
+    """The choice, the order in which to try them, and what is passed over from the start."""
+    own = _own_order(bundle)
+    if own is not None:
+        return own[0], own, []
+    chosen, notes = bundle.chosen, list[tuple[str, str]]()
+    if bundle.device.choice is not None:
+        notes.append((FOLDER, "chosen on another machine; compile again to choose here"))
+    others = [one for one in bundle.manifest.candidates if one is not chosen]
+    return chosen, ([chosen] if chosen else []) + others, notes
+
+
+def _own_order(bundle: Bundle) -> list[Candidate] | None:
+    """What this device chose; None where it has not.
+
+    An engine is bound to its device, so that a choice among engines is never passed over in
+    silence; among the runtimes of the processor another machine's choice is only the wrong speed.
+    """
+    choice, engines = bundle.device.choice, {one.id for one in bundle.device.engines}
+    if bundle.device.damaged:
+        raise _misfit(bundle, f"what this device compiled is damaged: {bundle.device.damaged[0]}")
+    if choice is None:
+        return None
+    if choice.manifest_sha256 != bundle.sha256:
+        raise _misfit(bundle, "what this device compiled was made from another bundle")
+    if choice.chosen in engines:
+        require_fit(bundle, bundle.candidate(choice.chosen))
+    elif not is_same_machine(choice.machine):
+        return None
+    if choice.chosen is None:
+        raise _misfit(bundle, "no candidate of this bundle may be used on this device")
+    return [bundle.candidate(name) for name in choice.order]
+
+
+def is_same_machine(machine: Mapping[str, object]) -> bool:
+    """Whether a choice was measured on a machine of this model and processor."""
+    here = describe()
+    return (machine.get("model"), machine.get("cpu")) == (here.model, here.cpu)
+
+
+def _misfit(bundle: Bundle, what: str) -> DeviceMismatchError:
+    return DeviceMismatchError(what, where=bundle.path(FOLDER), fix=_mend(bundle))
+
+
 def require(engine: str) -> None:
     """Load the runtime of an engine.
 
@@ -119,10 +201,22 @@ def require(engine: str) -> None:
     try:
         importlib.import_module(f"allnet_edge.engines.{engine}")
     except ImportError as error:
+        jetpack = "; TensorRT comes with JetPack: make the environment with --system-site-packages"
         raise MissingDependencyError(
             f"the {engine} runtime is not available here: {error}",
-            fix=f"pip install 'allnet-edge[{engine}]'",
+            fix=f"pip install 'allnet-edge[{engine}]'{jetpack if engine == 'tensorrt' else ''}",
         ) from error
+
+
+def load_tensorrt() -> ModuleType:
+    """The TensorRT of this machine, for what builds engines.
+
+    Raises:
+        MissingDependencyError: There is none.
+    """
+    require("tensorrt")
+    module: ModuleType = importlib.import_module("allnet_edge.engines.tensorrt").TRT
+    return module
 
 
 def _why_not(candidate: Candidate, chosen: Candidate | None) -> str | None:

@@ -147,7 +147,7 @@ def _described(
     manifest = bundle.manifest
     hashes = {
         "bundle manifest": sha256_file(bundle.path(MANIFEST)),
-        "candidate file": manifest.files[candidate.file],
+        "candidate file": bundle.file_sha256(candidate),
         "float weights": manifest.source.float_sha256,
         "run (model.json)": manifest.source.run_sha256,
         "split": None if split is None else split.sha256,

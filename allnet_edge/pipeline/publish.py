@@ -21,6 +21,7 @@ from allnet_edge.artifacts.files import (
 )
 from allnet_edge.artifacts.golden import Golden
 from allnet_edge.artifacts.manifest import Candidate, DataOrigin, Source, Threshold
+from allnet_edge.artifacts.reference import FrozenReference
 from allnet_edge.data.split import load_split
 from allnet_edge.measure.bench_report import BenchReport
 from allnet_edge.measure.gate_report import GateReport
@@ -28,6 +29,7 @@ from allnet_edge.measure.system import package_version
 from allnet_edge.pipeline.candidates import Form, made
 from allnet_edge.pipeline.choose import Choice, choose
 from allnet_edge.pipeline.plan import Plan
+from allnet_edge.pipeline.sources import cells_of
 
 _REPORTS = ("report.html", "report.md", "report.json")
 _RUNTIMES = {"onnx": "onnxruntime", "litert": "ai-edge-litert"}
@@ -143,12 +145,28 @@ def _write_bundle(
         preprocess=model.spec.preprocess,
         golden=_golden(kept, stages["gate"]),
         contents=contents,
+        reference=_reference(plan, stages["reference"]),
         data=DataOrigin(layout=split.layout, split=split.protocol, leaking=split.leaking),
         runtimes={
             engine: f"{_RUNTIMES[engine]} {package_version(_RUNTIMES[engine])}"
             for engine in sorted({form.engine for form in kept})
         },
     )
+
+
+def _reference(plan: Plan, stage: Path) -> FrozenReference:
+    """The answers that the gate judged by, with the patients that it took together."""
+    index, split = plan.sources.load()
+    cells = cells_of(split.samples("test", index), plan.sources.model())
+    with np.load(stage / "reference.npz") as stored:
+        return FrozenReference.of(
+            ids=cells.ids,
+            sha256s=cells.sha256s,
+            labels=cells.labels,
+            patients=cells.patients,
+            scores=stored["test_scores"],
+            threshold=float(stored["threshold"]),
+        )
 
 
 def _golden(kept: list[Form], gate: Path) -> Golden:
