@@ -117,10 +117,13 @@ class SingleImageRunner(ABC):
                 f"expected uint8 images of shape [n, {', '.join(map(str, shape))}], "
                 f"got {images.dtype} {list(images.shape)}"
             )
-        rows = [self._infer_one(images[i : i + 1])[0] for i in range(len(images))]
-        if not rows:
+        if len(images) == 1:
+            outputs = self._infer_one(images).astype(np.float32, copy=False)
+        elif len(images):
+            rows = [self._infer_one(images[i : i + 1])[0] for i in range(len(images))]
+            outputs = np.stack(rows).astype(np.float32)
+        else:
             return np.empty(0, np.float32)
-        outputs = np.stack(rows).astype(np.float32)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
 

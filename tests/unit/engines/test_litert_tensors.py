@@ -9,6 +9,15 @@ from allnet_edge.engines.litert import TensorFormat, decoder, encoder
 
 PIXELS = np.arange(256, dtype=np.uint8)
 INT8, UINT8 = np.dtype(np.int8), np.dtype(np.uint8)
+
+
+def encoded(tensor: TensorFormat) -> np.ndarray:
+    """All pixels as they stand in the tensor."""
+    out = np.full(PIXELS.shape, 77, tensor.dtype)
+    encoder(tensor)(PIXELS, out)
+    return out
+
+
 STORED = st.sampled_from([INT8, UINT8])
 
 
@@ -16,7 +25,7 @@ STORED = st.sampled_from([INT8, UINT8])
 def test_a_stored_pixel_is_the_nearest_on_the_grid(dtype, scale, data):
     limits = np.iinfo(dtype)
     zero_point = data.draw(st.integers(limits.min, limits.max))
-    stored = encoder(TensorFormat(dtype, scale, zero_point))(PIXELS)
+    stored = encoded(TensorFormat(dtype, scale, zero_point))
     assert stored.dtype == dtype
     real = scale * (stored.astype(np.float64) - zero_point)
     inside = (stored > limits.min) & (stored < limits.max)
@@ -27,29 +36,29 @@ def test_a_stored_pixel_is_the_nearest_on_the_grid(dtype, scale, data):
 @given(STORED, st.integers(-128, 127))
 def test_values_beyond_the_grid_stay_at_its_end(dtype, zero_point):
     limits = np.iinfo(dtype)
-    stored = encoder(TensorFormat(dtype, 0.5, zero_point))(PIXELS).astype(int)
+    stored = encoded(TensorFormat(dtype, 0.5, zero_point)).astype(int)
     expected = np.clip(2 * PIXELS.astype(int) + zero_point, limits.min, limits.max)
     np.testing.assert_array_equal(stored, expected)
 
 
 def test_scale_one_and_zero_point_minus_128_is_an_exact_shift():
-    stored = encoder(TensorFormat(INT8, 1.0, -128))(PIXELS)
+    stored = encoded(TensorFormat(INT8, 1.0, -128))
     np.testing.assert_array_equal(stored, PIXELS.astype(int) - 128)
 
 
 @pytest.mark.parametrize("grid", [(0.0, 0), (1.0, 0)])
 def test_plain_uint8_passes_as_it_is(grid):
-    assert encoder(TensorFormat(UINT8, *grid))(PIXELS) is PIXELS
+    np.testing.assert_array_equal(encoded(TensorFormat(UINT8, *grid)), PIXELS)
 
 
 def test_float_pixels_keep_their_values():
-    stored = encoder(TensorFormat(np.dtype(np.float32)))(PIXELS)
+    stored = encoded(TensorFormat(np.dtype(np.float32)))
     assert stored.dtype == np.float32
     np.testing.assert_array_equal(stored, PIXELS)
 
 
 def test_halves_go_away_from_zero_as_in_the_runtime():
-    stored = encoder(TensorFormat(UINT8, 2.0, 0))(PIXELS)
+    stored = encoded(TensorFormat(UINT8, 2.0, 0))
     np.testing.assert_array_equal(stored[[1, 3, 5]], [1, 2, 3])
 
 
