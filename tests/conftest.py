@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["device_models"]
+pytest_plugins = ["device_models", "fake_gpu"]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -25,6 +25,39 @@ _FLAGS_OF_PRECISION = MappingProxyType(
     {"fp32": (), "fp16": ("FP16",), "int8": ("INT8",), "mixed": ("INT8",)}
 )
 
+BUILDER_ATTRIBUTES = MappingProxyType(
+    {
+        "": ("Builder", "BuilderFlag", "ILogger", "MemoryPoolType", "OnnxParser"),
+        "Builder": ("build_serialized_network", "create_builder_config", "create_network"),
+        "OnnxParser": ("get_error", "num_errors", "parse"),
+        "ParserError": ("desc",),
+        "IBuilderConfig": (
+            "clear_flag",
+            "create_timing_cache",
+            "get_timing_cache",
+            "set_flag",
+            "set_memory_pool_limit",
+            "set_timing_cache",
+        ),
+        "ITimingCache": ("serialize",),
+        "MemoryPoolType": ("WORKSPACE",),
+    }
+)
+"""Of the module (under an empty name) and of its classes: what no build does without."""
+
+BUILDER_OPTIONAL = MappingProxyType(
+    {
+        "": ("DeviceType", "NetworkDefinitionCreationFlag"),
+        "Builder": ("num_DLA_cores",),
+        "BuilderFlag": ("FP16", "GPU_FALLBACK", "INT8", "SPARSE_WEIGHTS", "TF32"),
+        "DeviceType": ("DLA",),
+        "IBuilderConfig": ("DLA_core", "default_device_type"),
+        "NetworkDefinitionCreationFlag": ("EXPLICIT_BATCH", "STRONGLY_TYPED"),
+        "ParserError": ("node_name", "node_operator"),
+    }
+)
+"""Used where it is there."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
