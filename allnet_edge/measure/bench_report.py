@@ -61,7 +61,7 @@ class BenchRow(Frozen):
         gpu_memory_mb: Most memory that the GPU held, above what it held before.
         temperatures_c: By zone.
         clocks_mhz: By unit.
-        throttled: What slowed the device down meanwhile.
+        throttled: What slowed the device down meanwhile; null where nothing there can tell.
         samples: Files of raw samples, relative to bench.json.
     """
 
@@ -90,7 +90,7 @@ class BenchRow(Frozen):
     gpu_memory_mb: float | None = None
     temperatures_c: dict[str, Warmth] = Field(default_factory=dict)
     clocks_mhz: dict[str, ClockSpan] = Field(default_factory=dict)
-    throttled: tuple[str, ...] = ()
+    throttled: tuple[str, ...] | None = None
     samples: tuple[str, ...] = ()
 
     @classmethod

@@ -193,7 +193,7 @@ def _sensors(rows: Sequence[BenchRow]) -> str:
             NOT_MEASURED if power is None else f"{power.mj_per_query:.3g} mJ",
             NOT_MEASURED if hottest is None else f"{hottest[1].max:.0f} C ({hottest[0]})",
             clocks or NOT_MEASURED,
-            ", ".join(row.throttled) or "nothing seen",
+            NOT_MEASURED if row.throttled is None else ", ".join(row.throttled) or "no",
         ]
         lines.append(
             tag("tr", tag("th", escape(row.id)), *(tag("td", escape(cell)) for cell in cells))

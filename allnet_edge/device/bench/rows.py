@@ -159,16 +159,22 @@ def _sensed(
     """What the sensors said meanwhile."""
     everything = [reading for one in taken for reading in one.watched.readings]
     measuring = [reading for one in taken for reading in one.watched.measuring]
-    slowed = [word for one in taken for word in throttling(one.watched.readings)]
+    slowed = [throttling(one.watched.readings) for one in taken]
     frames = [one.answer.frames for one in taken if one.answer.frames is not None]
     return {
         "power": Power.of(measuring, idle_mw, ms_per_query),
         "gpu_memory_mb": _gpu_memory(taken),
         "temperatures_c": warmth(everything),
         "clocks_mhz": clock_spans(measuring),
-        "throttled": tuple(dict.fromkeys(slowed)),
+        "throttled": _once(slowed),
         "frames": _frames(taken[0].job, frames, ms_per_query) if frames else None,
     }
+
+
+def _once(words: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    """Every word of all processes once; None where no process could tell."""
+    known = [word for some in words if some is not None for word in some]
+    return None if all(some is None for some in words) else tuple(dict.fromkeys(known))
 
 
 def _frames(job: Job, frames: Sequence[tuple[int, int]], ms_per_query: float) -> Frames:
@@ -199,7 +205,7 @@ def _reasons(
     row: BenchRow,
     shares: Sequence[float],
 ) -> tuple[str, ...]:
-    reasons = [f"throttled: {word}" for word in row.throttled]
+    reasons = [f"throttled: {word}" for word in row.throttled or ()]
     expected = bundle.file_sha256(candidate)
     if any(one.answer.artifact_sha256 != expected for one in taken):
         reasons.append("hash mismatch: the file is no longer the one in the manifest")

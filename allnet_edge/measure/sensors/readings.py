@@ -23,7 +23,7 @@ class Reading:
         rails_mw: Power, by rail.
         temperatures_c: By zone.
         clocks_mhz: ``gpu``, and ``cpu`` as the mean over the processors.
-        throttled: What slows the device down right now.
+        throttled: What slows the device down right now; None where nothing here can tell.
         counters: Throttling events since the boot.
         gpu_memory_mb: That the GPU holds.
         used_mb: That all programs hold.
@@ -33,7 +33,7 @@ class Reading:
     rails_mw: dict[str, float] = field(default_factory=dict)
     temperatures_c: dict[str, float] = field(default_factory=dict)
     clocks_mhz: dict[str, float] = field(default_factory=dict)
-    throttled: tuple[str, ...] = ()
+    throttled: tuple[str, ...] | None = None
     counters: dict[str, int] = field(default_factory=dict)
     gpu_memory_mb: float | None = None
     used_mb: float | None = None
@@ -50,24 +50,34 @@ class Reading:
 
 def read_now(source: Source, clock: Callable[[], float] = time.monotonic) -> Reading:
     """Read every sensor once: some milliseconds of file reading, and a command on a Pi."""
-    pi = read_throttled(source)
     return Reading(
         at=clock(),
         rails_mw=read_rails(source),
         temperatures_c=read_temperatures(source),
         clocks_mhz=_clocks(source),
-        throttled=(*slowed_by(source), *(pi.now if pi else ())),
+        throttled=_throttled(source),
         counters=read_counters(source),
         gpu_memory_mb=read_gpu_memory_mb(source),
         used_mb=read_used_mb(source),
     )
 
 
-def throttling(readings: Sequence[Reading]) -> tuple[str, ...]:
-    """What slowed the device down at any time between the first reading and the last."""
-    seen = [word for reading in readings for word in reading.throttled]
-    counted = grown(readings[0].counters, readings[-1].counters) if readings else ()
+def throttling(readings: Sequence[Reading]) -> tuple[str, ...] | None:
+    """What slowed the device down at any time between the first reading and the last; None where
+    nothing here can tell.
+    """
+    if not any(reading.throttled is not None or reading.counters for reading in readings):
+        return None
+    seen = [word for reading in readings for word in reading.throttled or ()]
+    counted = grown(readings[0].counters, readings[-1].counters)
     return tuple(dict.fromkeys((*seen, *counted)))
+
+
+def _throttled(source: Source) -> tuple[str, ...] | None:
+    cooling, pi = slowed_by(source), read_throttled(source)
+    if cooling is None and pi is None:
+        return None
+    return (*(cooling or ()), *(pi.now if pi else ()))
 
 
 def _clocks(source: Source) -> dict[str, float]:

@@ -23,14 +23,19 @@ def read_temperatures(source: Source) -> dict[str, float]:
     return found
 
 
-def slowed_by(source: Source) -> tuple[str, ...]:
-    """Cooling devices at work that lower a clock; a fan lowers none."""
-    active = []
+def slowed_by(source: Source) -> tuple[str, ...] | None:
+    """Cooling devices at work that lower a clock; a fan lowers none. None where there is no such
+    device.
+    """
+    active, known = [], False
     for device in sorted(source.matching("sys/class/thermal/cooling_device*"), key=_number):
         kind, state = source.text(f"{device}/type"), source.number(f"{device}/cur_state")
-        if kind and state is not None and state > 0 and _SLOWS.search(kind):
+        if kind is None or state is None or not _SLOWS.search(kind):
+            continue
+        known = True
+        if state > 0:
             active.append(kind)
-    return tuple(dict.fromkeys(active))
+    return tuple(dict.fromkeys(active)) if known else None
 
 
 def _number(path: str) -> int:

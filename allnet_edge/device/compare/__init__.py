@@ -1,0 +1,1 @@
+"""`compare`: two benchmarks, or two bundles; what changed, and what became worse."""
