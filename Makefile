@@ -1,6 +1,7 @@
 # Two commands on a fresh machine with python3 (venv), make and a package index:
 #   make demo    build the embedded default for a Jetson, end to end
 #   make test    run all tests
+#   make test-arm   the device side on emulated aarch64 (Debian 12, root; docs/arm.md)
 # Everything else is for those who work on allnet-edge.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 OUT    ?= demo-build
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test test-arm check format lock clean
 
 demo: $(STAMP)
 	$(BIN)/allnet-edge build --target jetson -o $(OUT)
@@ -19,6 +20,10 @@ demo: $(STAMP)
 # In the order of collection the long end-to-end files come first, so that none is left for the end.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Debian 12 on x86-64; installs the Debian packages that .ci/debian-packages lists for it, as root.
+test-arm: $(STAMP)
+	$(BIN)/python tests/arm/run.py
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
