@@ -185,6 +185,7 @@ def make_bundle(
         chosen: str = "litert.int8",
         verdicts: dict[str, str | None] | None = None,
         abstain: tuple[float, float] | None = (0.4, 0.6),
+        more: dict[str, bytes] | None = None,
         **changes: object,
     ) -> Path:
         from allnet_edge.artifacts.bundle_writer import write_bundle
@@ -230,7 +231,8 @@ def make_bundle(
             "preprocess": Preprocess(size=SIZE),
             "golden": Golden(images, outputs, dict.fromkeys(forms, 1e-5)),
             "contents": {file: model_files[form].path for form, file in forms.values()}
-            | {"docs/model_card.md": b"# Research use only\n"},
+            | {"docs/model_card.md": b"# Research use only\n"}
+            | (more or {}),
             "created": "2026-01-02T03:04:05Z",
         }
         folder = tmp_path / "bundle"

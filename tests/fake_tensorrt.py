@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002, N815  # the signatures and the names are TensorRT's
 """A stand-in for TensorRT's Python module, for the half that needs a driver.
 
 It has the attributes that the package lists (``ATTRIBUTES``, ``BUILDER_ATTRIBUTES`` and the

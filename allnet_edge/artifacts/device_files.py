@@ -189,8 +189,6 @@ def read_device_files(root: Path, hashes: Mapping[str, str]) -> DeviceFiles:
                 engines.append(_engine(root, path))
         except (IntegrityError, RecipeError) as error:
             damaged.append(f"{name}: {error.what}")
-    if engines and choice is None:
-        damaged.append(f"{CHOICE}: missing although there are engines")
     return DeviceFiles(tuple(engines), choice, tuple(damaged))
 
 

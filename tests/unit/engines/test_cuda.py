@@ -66,9 +66,16 @@ class TestCopies:
 
 def test_everything_is_given_back_after_an_error(gpu):
     before = gpu.live
-    with pytest.raises(KeyError), host_memory(gpu.cuda, 8), open_stream(gpu.cuda):
-        assert gpu.live == before + 2
-        raise KeyError
+    held = []
+
+    def work() -> None:
+        with host_memory(gpu.cuda, 8), open_stream(gpu.cuda):
+            held.append(gpu.live)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        work()
+    assert held == [before + 2]
     assert gpu.live == before
 
 
@@ -138,16 +145,20 @@ class TestRefusals:
         assert "--runtimes" in caught.value.fix
 
     def test_no_memory(self, gpu):
-        with pytest.raises(EnvironmentMismatch, match="too little free memory") as caught:
-            with device_memory(gpu.cuda, 7 << 30):
-                pass
+        with (
+            pytest.raises(EnvironmentMismatch, match="too little free memory") as caught,
+            device_memory(gpu.cuda, 7 << 30),
+        ):
+            pass
         assert "close other programs" in caught.value.fix
 
     def test_another_error_is_named(self, gpu):
         gpu.fail("cudaStreamCreate", 999)
-        with pytest.raises(EnvironmentMismatch, match=r"cudaStreamCreate: .* \(error 999\)"):
-            with open_stream(gpu.cuda):
-                pass
+        with (
+            pytest.raises(EnvironmentMismatch, match=r"cudaStreamCreate: .* \(error 999\)"),
+            open_stream(gpu.cuda),
+        ):
+            pass
 
     def test_no_library(self):
         with pytest.raises(EnvironmentMismatch, match="no CUDA runtime") as caught:

@@ -81,9 +81,11 @@ class TestRunner:
             assert runner.input_shape == (SIZE, SIZE, 3)
 
     def test_other_images_are_refused(self, gpu, model, tmp_path):
-        with runner_of(gpu, engine_of(gpu, model, tmp_path)) as runner:
-            with pytest.raises(ValueError, match="32, 32, 3"):
-                runner.infer(np.zeros((1, SIZE, SIZE + 1, 3), np.uint8))
+        with (
+            runner_of(gpu, engine_of(gpu, model, tmp_path)) as runner,
+            pytest.raises(ValueError, match="32, 32, 3"),
+        ):
+            runner.infer(np.zeros((1, SIZE, SIZE + 1, 3), np.uint8))
 
     def test_outside_the_with_block_it_does_not_work(self, gpu, model, tmp_path):
         runner = runner_of(gpu, engine_of(gpu, model, tmp_path))
@@ -91,10 +93,16 @@ class TestRunner:
             runner.infer(cell_images(1))
 
     def test_an_error_in_the_block_gives_everything_back(self, gpu, model, tmp_path):
-        before = gpu.live
-        with pytest.raises(KeyError), runner_of(gpu, engine_of(gpu, model, tmp_path)):
-            assert gpu.live > before
-            raise KeyError
+        before, held = gpu.live, []
+
+        def work() -> None:
+            with runner_of(gpu, engine_of(gpu, model, tmp_path)):
+                held.append(gpu.live)
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            work()
+        assert held[0] > before
         assert gpu.live == before
 
     @pytest.mark.parametrize("graph", [True, False])
@@ -130,7 +138,7 @@ class TestRefusals:
 
     def test_a_tensorrt_without_named_tensors(self, gpu, model_files, tmp_path):
         del gpu.trt.IExecutionContext.execute_async_v3
-        with pytest.raises(EnvironmentMismatch, match="needs 8.5 or newer") as caught:
+        with pytest.raises(EnvironmentMismatch, match=r"needs 8\.5 or newer") as caught:
             runner_of(gpu, engine_of(gpu, model_files["onnx.uint8.1"], tmp_path)).__enter__()
         assert "build_with_trtexec.sh" in caught.value.fix
 
@@ -155,7 +163,7 @@ class TestRefusals:
         with pytest.raises(EnvironmentMismatch, match="no NVIDIA GPU"):
             runner_of(gpu, engine_of(gpu, model_files["onnx.uint8.1"], tmp_path)).__enter__()
 
-    def test_an_engine_that_fails_while_it_runs(self, gpu, model_files, tmp_path, monkeypatch):
+    def test_an_engine_that_fails_while_it_runs(self, gpu, model_files, tmp_path):
         with runner_of(gpu, engine_of(gpu, model_files["onnx.uint8.1"], tmp_path)) as runner:
             gpu.fail("cudaStreamSynchronize", 700)
             with pytest.raises(EnvironmentMismatch, match=r"error 700"):
