@@ -59,6 +59,10 @@ def bench(
     cells: Annotated[
         int, typer.Option(min=1, help="Cells of a slide in the offline scenario.")
     ] = 500,
+    tegrastats: Annotated[
+        Path | None,
+        typer.Option(help="A log that `tegrastats --logfile` writes meanwhile."),
+    ] = None,
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Gets bench.json, bench.html and all samples.")
     ] = DEFAULT_OUT,
@@ -74,6 +78,7 @@ def bench(
     from allnet_edge.cli.views.bench import following, summary
     from allnet_edge.device.bench.folder import check_folder, fill_folder
     from allnet_edge.device.bench.run import Bench, Options
+    from allnet_edge.measure.sensors.source import this_device
 
     console = Console(as_json=as_json, quiet=quiet)
     options = Options(
@@ -90,7 +95,7 @@ def bench(
     check_folder(out, bundle)
     opened = Bundle.open(bundle)
     with following(quiet=quiet) as follow:
-        work = Bench(opened, options, follow=follow)
+        work = Bench(opened, options, source=this_device(tegrastats), follow=follow)
         report = fill_folder(out, work.measure)
     console.result(
         {**report.model_dump(mode="json"), "out": str(out)},

@@ -1,4 +1,4 @@
-"""Power rails of a Jetson: the INA3221 monitors, by their rails' own names.
+"""Power rails of a Jetson: its INA3221 monitors (INA238 on a Thor), by the rails' own names.
 
 JetPack 5 and later show them as hwmon (labels, millivolts, milliamperes), JetPack 4 as industrial
 I/O devices (milliwatts). Which rails there are differs from board to board; none is guessed.
@@ -11,6 +11,7 @@ from allnet_edge.measure.sensors.source import Source
 
 _TOTALS = ("VDD_IN", "VIN", "POM_5V_IN", "5V_IN")
 _INSIDE = ("sum of shunt voltages", "NC")  # no rails
+_MONITORS = ("ina3221", "ina238")
 
 
 def read_rails(source: Source) -> dict[str, float]:
@@ -31,10 +32,9 @@ def total_mw(rails: Mapping[str, float]) -> float | None:
 
 def _hwmon(source: Source) -> dict[str, float]:
     rails: dict[str, float] = {}
-    for path in source.matching("sys/bus/i2c/devices/*/hwmon/hwmon*/in*_label"):
+    for path in source.matching("sys/class/hwmon/hwmon*/in*_label"):
         folder, _, file = path.rpartition("/")
-        device = folder.split("/hwmon/")[0]
-        if "ina3221" not in (source.text(f"{device}/name") or source.text(f"{folder}/name") or ""):
+        if source.text(f"{folder}/name") not in _MONITORS:
             continue
         number = re.sub(r"\D", "", file)
         name = source.text(path)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from allnet_edge.measure.sensors.source import Source
 
 _UNIT = re.compile(
-    r"^(?P<name>cpu\d+|GPU|EMC)\b.*?MinFreq=(?P<low>\d+) MaxFreq=(?P<high>\d+) "
+    r"^(?P<name>cpu\d+|GPU|EMC)\b(?!: *Online=0).*?MinFreq=(?P<low>\d+) MaxFreq=(?P<high>\d+) "
     r"CurrentFreq=(?P<now>\d+)(?:.*?FreqOverride=(?P<override>\d))?",
     re.M,
 )

@@ -9,6 +9,7 @@ from allnet_edge.measure.sensors.devfreq import gpu_clock, read_device_clocks
 from allnet_edge.measure.sensors.gpu_memory import read_gpu_memory_mb, read_used_mb
 from allnet_edge.measure.sensors.ina3221 import read_rails, total_mw
 from allnet_edge.measure.sensors.source import Source
+from allnet_edge.measure.sensors.tegrastats import TegraLine, last_line
 from allnet_edge.measure.sensors.thermal import read_temperatures, slowed_by
 from allnet_edge.measure.sensors.throttle_counters import grown, read_counters
 from allnet_edge.measure.sensors.vcgencmd import read_throttled
@@ -22,7 +23,7 @@ class Reading:
         at: Seconds of a monotonic clock.
         rails_mw: Power, by rail.
         temperatures_c: By zone.
-        clocks_mhz: ``gpu``, and ``cpu`` as the mean over the processors.
+        clocks_mhz: ``gpu``, ``emc`` (memory), and ``cpu`` as the mean over the processors.
         throttled: What slows the device down right now; None where nothing here can tell.
         counters: Throttling events since the boot.
         gpu_memory_mb: That the GPU holds.
@@ -49,12 +50,17 @@ class Reading:
 
 
 def read_now(source: Source, clock: Callable[[], float] = time.monotonic) -> Reading:
-    """Read every sensor once: some milliseconds of file reading, and a command on a Pi."""
+    """Read every sensor once: some milliseconds of file reading, and a command on a Pi.
+
+    A log of tegrastats fills in what files do not tell.
+    """
+    log = source.tegrastats_log
+    tegra = (None if log is None else last_line(log)) or TegraLine()
     return Reading(
         at=clock(),
-        rails_mw=read_rails(source),
-        temperatures_c=read_temperatures(source),
-        clocks_mhz=_clocks(source),
+        rails_mw=read_rails(source) or tegra.rails,
+        temperatures_c=read_temperatures(source) or tegra.temperatures,
+        clocks_mhz=_clocks(source, tegra),
         throttled=_throttled(source),
         counters=read_counters(source),
         gpu_memory_mb=read_gpu_memory_mb(source),
@@ -80,8 +86,9 @@ def _throttled(source: Source) -> tuple[str, ...] | None:
     return (*(cooling or ()), *(pi.now if pi else ()))
 
 
-def _clocks(source: Source) -> dict[str, float]:
-    found = {}
+def _clocks(source: Source, tegra: TegraLine) -> dict[str, float]:
+    told = {"gpu": tegra.gpu_mhz, "emc": tegra.emc_mhz}
+    found = {name: float(value) for name, value in told.items() if value is not None}
     cpus = [cpu.now for cpu in read_cpu_clocks(source).values() if cpu.now is not None]
     if cpus:
         found["cpu"] = sum(cpus) / len(cpus)

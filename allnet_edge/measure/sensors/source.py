@@ -21,10 +21,12 @@ class Source:
     Attributes:
         root: Where ``proc``, ``sys`` and ``etc`` lie.
         ask: How commands are run.
+        tegrastats_log: That a person lets ``tegrastats`` write meanwhile; None for none.
     """
 
     root: Path
     ask: Ask
+    tegrastats_log: Path | None = None
 
     def text(self, path: str) -> str | None:
         """A file's text without blanks and NUL at its ends; None where it cannot be read."""
@@ -48,9 +50,9 @@ class Source:
             yield path.relative_to(self.root).as_posix()
 
 
-def this_device() -> Source:
+def this_device(tegrastats_log: Path | None = None) -> Source:
     """The machine that we run on."""
-    return Source(Path("/"), ask)
+    return Source(Path("/"), ask, tegrastats_log)
 
 
 def recorded(folder: Path) -> Source:

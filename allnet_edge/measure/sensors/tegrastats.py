@@ -2,12 +2,16 @@
 
 The GPU's field has three forms: ``GR3D_FREQ 35%@921`` (load, MHz; also ``35%`` alone),
 ``GR3D_FREQ 35%@[1300,1300]`` (two graphics clusters) and ``GR3D_FREQ @[1000,1000,1000]`` (no load).
-Rails are milliwatts now and on average, with the unit written (``VDD_IN 4896mW/4896mW``) or, before
-JetPack 5, without (``POM_5V_IN 2003/2003``).
+A Thor has no such field. Rails are milliwatts now and on average, with the unit written (``VDD_IN
+4896mW/4896mW``) or, before JetPack 5, without (``POM_5V_IN 2003/2003``).
+
+The program is never started here: it wants root for some fields, and what else it shows stands in
+files. A person may let it write a log (``tegrastats --logfile LOG``), whose last line is read.
 """
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _RAM = re.compile(r"\bRAM (\d+)/(\d+)MB")
 _GR3D = re.compile(r"\bGR3D_FREQ (?:(?P<load>\d+)%)?(?:@(?P<clock>\d+|\[[\d,\s]+\]))?")
@@ -16,8 +20,10 @@ _CPU = re.compile(r"\bCPU \[([^\]]*)\](?:@(\d+))?", re.I)
 _CORE = re.compile(r"(\d+)%(?:@(\d+))?")
 # Lower and upper case, with a limit behind it or not: GPU@45.5C, gpu@52.968C/52.968C
 _TEMPERATURE = re.compile(r"\b([A-Za-z][\w.-]*)@(-?\d+(?:\.\d+)?)C\b")
-_RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (\d+)(?:mW)?/(\d+)(?:mW)?(?=\s|$)")
+# A gated rail may read a little below zero.
+_RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (-?\d+)(?:mW)?/-?\d+(?:mW)?(?=\s|$)")
 _ABSENT_C = -100.0
+_TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,21 @@ def parse_tegrastats(line: str) -> TegraLine | None:
         emc_mhz=int(emc[2]) if emc else None,
         cpu_load=_cores(cpu[1]) if cpu else (),
         temperatures=_temperatures(line),
-        rails={name: float(now) for name, now, _ in _RAIL.findall(line)},
+        rails={name: float(now) for name, now in _RAIL.findall(line) if name != "NC"},
     )
+
+
+def last_line(log: Path) -> TegraLine | None:
+    """The newest whole line of a log; None where there is none yet."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - _TAIL_BYTES))
+            lines = stream.read().decode(errors="replace").split("\n")[:-1]
+    except OSError:
+        return None
+    found = (parse_tegrastats(line) for line in reversed(lines))
+    return next((line for line in found if line is not None), None)
 
 
 def _fastest(clock: str) -> int:

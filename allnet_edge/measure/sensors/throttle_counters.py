@@ -1,23 +1,28 @@
 """Counters that grow whenever hardware slows itself down."""
 
-import re
-
 from allnet_edge.measure.sensors.source import Source
+
+# NVIDIA, Jetson Orin platform power: what each counter counts.
+_EVENTS = {
+    "oc1": "under-voltage (oc1)",
+    "oc2": "average over-current (oc2)",
+    "oc3": "instantaneous over-current (oc3)",
+}
 
 
 def read_counters(source: Source) -> dict[str, int]:
     """Events since the boot, by name; what is not there is absent.
 
-    An x86 processor counts its thermal throttling for each core and package, a Jetson its
-    over-current events (``oc1`` to ``oc3``: under-voltage, average and instantaneous current).
+    An x86 processor counts its thermal throttling for each core and package, a Jetson the events of
+    its supply (``oc1`` to ``oc3``).
     """
     found: dict[str, int] = {}
     for path in source.matching("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_count"):
         parts = path.split("/")
         _keep(found, f"{parts[4]} {parts[-1].removesuffix('_throttle_count')}", source.number(path))
     for path in source.matching("sys/class/hwmon/hwmon*/oc*_event_cnt"):
-        name = re.sub(r"_event_cnt$", "", path.rpartition("/")[2])
-        _keep(found, f"over-current {name}", source.number(path))
+        name = path.rpartition("/")[2].removesuffix("_event_cnt")
+        _keep(found, _EVENTS.get(name, f"supply event {name}"), source.number(path))
     return found
 
 
