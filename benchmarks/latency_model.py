@@ -42,6 +42,9 @@ PAGE = ROOT / "docs" / "latency_model.md"
 CONSTANTS = Path(constants_module.__file__).parent / constants_module.FILE
 START, END = "<!-- made by python benchmarks/latency_model.py -->", "<!-- end -->"
 
+ROWS_HEAD = (
+    "Board, left out", "network", "precision", "pixels", "published ms", "estimate ms", "error",
+)  # fmt: skip
 NAMES = tuple(Constants.model_fields)
 FIRST = np.log([0.6, 1.3, 5.0, 0.5])
 LOWEST = np.log([0.05, 1.0, 0.1, 0.01])
@@ -252,10 +255,10 @@ def with_tables(text: str, result: dict[str, Any]) -> str:
     )
     lines += table(
         ("Constant, fitted to all rows", "value"),
-        [(f"`{name}`", f"{value:g}") for name, value in result["constants"].items()],
+        [(f"`{name}`", f"{value:g}") for name, value in sorted(result["constants"].items())],
     )
     lines += table(
-        ("Board, left out", *"network precision pixels published_ms estimate_ms error".split()),
+        ROWS_HEAD,
         [
             (
                 f"`{one['board']}`", one["network"], one["precision"], str(one["pixels"]),

@@ -55,7 +55,7 @@ class _Fusion:
         self._from_int8: set[str] = set()
         self._readers: dict[str, list[Node]] = defaultdict(list)
         for node in graph.nodes:
-            if node.kind in _FREE:
+            if self._is_free(node):
                 for out in node.outputs[:1]:
                     self._root[out] = self.root(node.inputs[0])
                     if node.kind == "DequantizeLinear" or node.inputs[0] in self._from_int8:
@@ -73,7 +73,7 @@ class _Fusion:
 
     def run(self) -> list[Kernel]:
         for node in self._graph.nodes:
-            if node.kind in _FREE or self._is_gate(node):
+            if self._is_free(node) or self._is_gate(node):
                 continue
             if node.kind in _POINTWISE:
                 self._pointwise(node)
@@ -82,9 +82,6 @@ class _Fusion:
             elif node.kind == "Split":
                 for part in node.outputs:
                     self._new("copy", node, part)
-            elif node.kind == "Transpose" and not self._moves(node):
-                self._root[node.outputs[0]] = self.root(node.inputs[0])
-                self._readers[self._root[node.outputs[0]]] += self._readers[node.outputs[0]]
             else:
                 self._new(_kind(node), node, node.outputs[0])
         return self._kernels
@@ -185,13 +182,16 @@ class _Fusion:
         self._writer[node.outputs[0]] = len(self._kernels) - 1
         self._joined.add(node.outputs[0])
 
-    def _moves(self, node: Node) -> bool:
-        order = node.attributes.get("perm")
+    def _is_free(self, node: Node) -> bool:
+        """Another shape of the same bytes, or a change of type that the reader does on the way."""
+        if node.kind != "Transpose":
+            return node.kind in _FREE
         shape = self._graph.shapes[node.inputs[0]]
+        order = node.attributes.get("perm")
         if not isinstance(order, tuple):
             order = tuple(reversed(range(len(shape))))
         kept = [axis for axis in order if shape[axis] != 1]
-        return kept != sorted(kept)
+        return kept == sorted(kept)
 
 
 def _kind(node: Node) -> Kind:
