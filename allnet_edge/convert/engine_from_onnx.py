@@ -103,36 +103,29 @@ class EngineBuilder:
         self._trt = trt
         self._told = complaints(trt)
 
-    def build(self, graph: Path, *, sm: int) -> bytes:
-        """Build ahead of time for a GPU that need not be here; TensorRT-RTX can.
+    def build(
+        self, graph: Path, options: BuildOptions | None = None, *, sm: int | None = None
+    ) -> BuiltEngine:
+        """Build an engine.
 
         Args:
             graph: An ONNX file.
-            sm: Compute capability without the dot.
-
-        Returns:
-            The serialized engine.
+            options: How; as for a float32 graph if None.
+            sm: Compute capability without the dot, for a build ahead of time, which TensorRT-RTX
+                can do without a GPU; None builds for the GPU of this machine.
 
         Raises:
             ConversionError: The graph does not parse or build (the first reason that TensorRT
                 gave), or this version cannot build for ``sm``.
-        """
-        builder, network = self._parsed(graph)
-        config = builder.create_builder_config()
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(_capability(self._trt, sm), 0)
-        return self._built(builder, network, config, graph)
-
-    def build_here(self, graph: Path, options: BuildOptions) -> BuiltEngine:
-        """Build for the GPU of this machine.
-
-        Raises:
-            ConversionError: The graph does not parse or build; the first reason that TensorRT gave.
             EnvironmentMismatch: A DLA core that this device does not have.
         """
+        options = options or BuildOptions("fp32")
         builder, network = self._parsed(graph)
         config = builder.create_builder_config()
         flags = _configure(self._trt, builder, config, options)
+        if sm is not None:
+            config.num_compute_capabilities = 1
+            config.set_compute_capability(_capability(self._trt, sm), 0)
         cache = _cache_in(config, options.timing_cache)
         engine = self._built(builder, network, config, graph)
         return BuiltEngine(engine, flags, _cache_out(config) if cache else None)

@@ -128,7 +128,7 @@ class _Maker:
             return kept
         checked, began = self._checked, time.monotonic()
         cache = self._bundle.path(CACHE)
-        built = self._builder.build_here(
+        built = self._builder.build(
             self._bundle.path(source.file),
             BuildOptions(
                 precision=source.precision,

@@ -30,7 +30,9 @@ from allnet_edge.pipeline.candidates import Form, made
 from allnet_edge.pipeline.choose import Choice, choose
 from allnet_edge.pipeline.plan import Plan
 from allnet_edge.pipeline.sources import cells_of
+from allnet_edge.pipeline.trtexec import trtexec_files
 
+_LAYOUT = 2  # of a bundle; raised when another file is put into it, so that old ones are renewed
 _REPORTS = ("report.html", "report.md", "report.json")
 _RUNTIMES = {"onnx": "onnxruntime", "litert": "ai-edge-litert"}
 # Largest differences that other machines' kernels may make. Quantized ONNX depends on whether the
@@ -62,7 +64,8 @@ def publish(build: BuildDir, plan: Plan) -> Published:
         _take_away(bundle)
         return Published(None, None)
     # The log of what was measured differs between runs; the bundle depends on its content alone.
-    key = sha256_bytes(canonical_json({name: row["files"] for name, row in lineage.items()}))
+    files = {name: row["files"] for name, row in lineage.items()}
+    key = sha256_bytes(canonical_json({"layout": _LAYOUT, "files": files}))
     if not is_bundle_of(bundle, key):
         _write_bundle(bundle, plan, stages=stages, gate=gate, choice=choice, key=key)
     return Published(bundle, choice.chosen)
@@ -116,6 +119,8 @@ def _write_bundle(
         "reports/report.html": stages["report"] / "report.html",
         "docs/model_card.md": stages["report"] / "model_card.md",
     }
+    golden = _golden(kept, stages["gate"])
+    contents |= trtexec_files(plan.target, kept, stages, golden.images)
     if "quantize" in stages:
         contents["calibration.json"] = stages["quantize"] / "calibration.json"
     write_bundle(
@@ -143,7 +148,7 @@ def _write_bundle(
         ),
         thresholds={form.id: Threshold.model_validate(thresholds[form.id]) for form in kept},
         preprocess=model.spec.preprocess,
-        golden=_golden(kept, stages["gate"]),
+        golden=golden,
         contents=contents,
         reference=_reference(plan, stages["reference"]),
         data=DataOrigin(layout=split.layout, split=split.protocol, leaking=split.leaking),

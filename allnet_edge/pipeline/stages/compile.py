@@ -48,7 +48,7 @@ def _row(work: Work, builder: EngineBuilder, form: Form, sm: int) -> dict[str, o
     }
     began = time.monotonic()
     try:
-        engine = builder.build(form.path(work.stages), sm=sm)
+        engine = builder.build(form.path(work.stages), sm=sm).engine
     except ConversionError as error:
         work.log.info("%s", error)
         return {**row, "ok": False, "why": error.what}

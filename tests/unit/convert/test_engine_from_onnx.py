@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
+import fake_tensorrt
 import numpy as np
 import onnx
 import pytest
 from convert_support import Converted, model_of, ranges_of
 from onnx import helper
 
-from allnet_edge.convert.engine_from_onnx import EngineBuilder, _network_flags
+from allnet_edge.convert.engine_from_onnx import BuildOptions, EngineBuilder, _network_flags
 from allnet_edge.convert.fp16_from_onnx import fp16_from_onnx
 from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
-from allnet_edge.errors import ConversionError
+from allnet_edge.errors import ConversionError, EnvironmentMismatch
 
 pytestmark = pytest.mark.xdist_group("convert")
 
@@ -38,9 +39,43 @@ def graphs(small):
 @pytest.mark.parametrize("sm", [86, 89])
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_every_precision_is_parsed_and_built(builder, graphs, precision, sm):
-    engine = builder.build(graphs[precision], sm=sm)
+    engine = builder.build(graphs[precision], BuildOptions(precision), sm=sm).engine
     assert isinstance(engine, bytes)
     assert len(engine) > 1000
+
+
+class TestOptions:
+    """What a device asks for, asked of a real builder."""
+
+    def test_the_real_builder_takes_them(self, builder, graphs):
+        options = BuildOptions("int8", workspace_mb=256, sparse=True)
+        built = builder.build(graphs["int8"], options, sm=86)
+        assert built.flags == ("SPARSE_WEIGHTS",)  # types come from the graph: no INT8 flag
+        assert len(built.engine) > 1000
+        assert built.timing_cache is None
+
+    def test_too_little_workspace_is_told_in_the_builder_s_words(self, builder, graphs):
+        with pytest.raises(ConversionError, match="within workspace limit"):
+            builder.build(graphs["fp32"], BuildOptions("fp32", workspace_mb=1), sm=86)
+
+    def test_a_dla_that_is_not_there(self, builder, graphs):
+        with pytest.raises(EnvironmentMismatch, match="has 0 DLA cores") as caught:
+            builder.build(graphs["fp16"], BuildOptions("fp16", dla_core=0), sm=86)
+        assert caught.value.exit_code == 3
+
+    def test_tensorrt_8_is_told_the_precision_and_nothing_more(self, graphs):
+        trt = fake_tensorrt.make("8.6.2", None)
+        EngineBuilder(trt).build(graphs["fp16"], BuildOptions("fp16"))
+        EngineBuilder(trt).build(graphs["int8"], BuildOptions("int8"))
+        EngineBuilder(trt).build(graphs["fp32"], BuildOptions("fp32"))
+        assert trt.shared.built == [("FP16",), ("INT8",), ()]
+
+    def test_a_dla_is_asked_for_with_the_gpu_behind_it(self, graphs):
+        trt = fake_tensorrt.make("10.3.0", None)
+        built = EngineBuilder(trt).build(graphs["int8"], BuildOptions("int8", dla_core=1))
+        assert built.flags == ("DLA1", "GPU_FALLBACK")
+        with pytest.raises(EnvironmentMismatch, match="2 DLA cores, so that there is no core 2"):
+            EngineBuilder(trt).build(graphs["int8"], BuildOptions("int8", dla_core=2))
 
 
 def test_allnet_is_parsed_and_built_in_every_precision(builder, allnet):
