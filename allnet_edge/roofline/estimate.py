@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import onnx
 
@@ -14,6 +14,7 @@ from allnet_edge.roofline.graph import Graph, read_graph
 from allnet_edge.roofline.kernels import Arithmetic, Kernel
 from allnet_edge.roofline.times import Bound, Work, seconds_of, work_of
 from allnet_edge.roofline.traffic import set_traffic
+from allnet_edge.spec.base import known_name
 from allnet_edge.spec.target import Precision, Target
 
 
@@ -73,12 +74,14 @@ class Estimate:
         }
 
 
-def estimate(source: Path | onnx.ModelProto, target: Target, precision: Precision) -> Estimate:
+def estimate(
+    source: Path | onnx.ModelProto | Graph, target: Target, precision: Precision
+) -> Estimate:
     """Estimate the latency of one inference of batch 1 under TensorRT.
 
     Args:
-        source: An ONNX graph. If it has Q/DQ they say what is int8; a float graph asked for in
-            int8 is taken as if all of its products were.
+        source: An ONNX graph, or one already read. If it has Q/DQ they say what is int8; a float
+            graph asked for in int8 is taken as if all of its products were.
         precision: One that the target is built for.
 
     Raises:
@@ -92,7 +95,7 @@ def estimate(source: Path | onnx.ModelProto, target: Target, precision: Precisio
             f"{target.name} is not built for {precision}",
             fix=f"it can use: {', '.join(target.precisions)}",
         )
-    graph = read_graph(source)
+    graph = source if isinstance(source, Graph) else read_graph(source)
     _check(graph, precision)
     arithmetic: Arithmetic = "int8" if precision == "mixed" else precision
     found, known = fitted(), kernels_of(graph, arithmetic)
@@ -106,6 +109,21 @@ def estimate(source: Path | onnx.ModelProto, target: Target, precision: Precisio
         layers=layers,
         assumptions=_assumptions(graph, target, precision),
     )
+
+
+def precision_of(graph: Graph, asked: str | None = None) -> Precision:
+    """The precision that is asked for, or else the one that the graph itself has.
+
+    Raises:
+        UnknownNameError: There is no such precision.
+    """
+    if asked is not None:
+        known: dict[str, Precision] = {name: name for name in get_args(Precision)}
+        return known[known_name("precision", asked, known)]
+    if graph.quantized:
+        return "int8"
+    products = [one for one in kernels_of(graph, "fp32") if one.product is not None]
+    return "fp16" if any(one.arithmetic == "fp16" for one in products) else "fp32"
 
 
 def kernels_of(graph: Graph, arithmetic: Arithmetic) -> list[Kernel]:

@@ -7,9 +7,10 @@ import pytest
 from onnx import TensorProto, helper
 from roofline_graphs import QDQ, conv, model_of, node, quantized, weight
 
-from allnet_edge.errors import ConversionError, UsageError
+from allnet_edge.errors import ConversionError, UnknownNameError, UsageError
 from allnet_edge.roofline.constants import fitted
-from allnet_edge.roofline.estimate import estimate
+from allnet_edge.roofline.estimate import estimate, precision_of
+from allnet_edge.roofline.graph import read_graph
 from allnet_edge.roofline.networks import published_graph
 from allnet_edge.spec.target import load_target
 
@@ -155,3 +156,20 @@ def test_a_branch_is_refused():
     model.graph.input.append(helper.make_tensor_value_info("c", TensorProto.BOOL, []))
     with pytest.raises(ConversionError, match="has a If"):
         estimate(model, JETSON, "fp16")
+
+
+def test_a_graph_has_a_precision_of_its_own(resnet, int8_graph):
+    half = model_of(
+        [conv("x", "w", "y")], X, ["y"], {"w": weight(8, 8, 3, 3).astype("float16")},
+        TensorProto.FLOAT16,
+    )  # fmt: skip
+    assert [precision_of(read_graph(one)) for one in (resnet, half, int8_graph)] == [
+        "fp32",
+        "fp16",
+        "int8",
+    ]
+    graph = read_graph(resnet)
+    assert precision_of(graph, "mixed") == "mixed"
+    assert estimate(graph, JETSON, "fp16") == estimate(resnet, JETSON, "fp16")
+    with pytest.raises(UnknownNameError, match="unknown precision"):
+        precision_of(graph, "fp61")
