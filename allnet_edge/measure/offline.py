@@ -24,7 +24,7 @@ _AHEAD = 16
 # A slide takes seconds, so that few are enough for a median, and percentiles stay null.
 OFFLINE_PLANS: Mapping[Mode, Plan] = MappingProxyType(
     {
-        "quick": Plan(1, 0, 5, 1, 3, 3, 60, cov_limit=10.0, strict=False),
+        "quick": Plan(1, 0, 0, 1, 2, 3, 60, cov_limit=10.0, strict=False),
         "standard": Plan(2, 10, 120, 1, 5, 60, 3600, cov_limit=0.025, strict=True),
         "full": Plan(2, 10, 120, 1, 5, 600, 7200, cov_limit=0.025, strict=True),
     }

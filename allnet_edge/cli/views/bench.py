@@ -31,7 +31,8 @@ def following(*, quiet: bool) -> Iterator[Follow]:
         yield unfollowed
     elif console.is_terminal:
         board = Board()
-        with Live(get_renderable=board.table, console=console, refresh_per_second=4):
+        # Drawn seldom: on two cores the drawing itself would be "other load".
+        with Live(get_renderable=board.table, console=console, refresh_per_second=1):
             yield board.follow
     else:
         yield Lines(console).follow

@@ -52,7 +52,7 @@ def fill_folder(out: Path, measure: Callable[[Path], BenchReport]) -> BenchRepor
             write_text(partial / f"{name}.svg", drawing)
         write_bytes(partial / "bench.html", bench_page(report, partial).encode())
         commit_folder(partial, out)
-    except OSError as error:
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise OutputDirError(
             f"cannot write the folder: {error.strerror}", where=out, fix=_OTHER
         ) from error

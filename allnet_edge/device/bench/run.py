@@ -23,6 +23,7 @@ from allnet_edge.errors import (
     ConversionError,
     EnvironmentMismatch,
     IntegrityError,
+    StorageError,
 )
 from allnet_edge.measure.bench_report import BenchReport, NotMeasured
 from allnet_edge.measure.camera import FRAMES_A_SECOND
@@ -204,6 +205,8 @@ class Bench:
 
             try:
                 watched = launch(job, self._source, follow)
+            except StorageError:
+                raise  # no candidate is to blame for a full disk
             except (ConversionError, EnvironmentMismatch, IntegrityError) as error:
                 del state.taken[one.id]
                 self._lose(state, one, error.what)

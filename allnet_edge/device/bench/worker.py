@@ -22,7 +22,13 @@ from allnet_edge.device.bench.job import Answer, Job, Tick
 from allnet_edge.device.session import Judge
 from allnet_edge.engines.base import Probabilities, Runner
 from allnet_edge.engines.opening import open_candidate, require
-from allnet_edge.errors import AllnetEdgeError, error_to_json, first_line
+from allnet_edge.errors import (
+    AllnetEdgeError,
+    EnvironmentMismatch,
+    StorageError,
+    error_to_json,
+    first_line,
+)
 from allnet_edge.measure.latency import Pulse
 from allnet_edge.measure.one_process import Measured, measure
 from allnet_edge.measure.raw_samples import write_samples
@@ -106,6 +112,16 @@ def _answer(measured: Measured, runner: Runner, load_ms: float, file: Path) -> A
 
 
 def _unknown(error: Exception, job: Job) -> AllnetEdgeError:
+    if isinstance(error, OSError):
+        return StorageError(
+            f"measuring {job.candidate}: cannot read or write: {error.strerror or error}",
+            where=error.filename or job.samples,
+            fix="make room, or choose another folder with -o",
+        )
+    if isinstance(error, MemoryError):
+        return EnvironmentMismatch(
+            f"measuring {job.candidate} ran out of memory", fix="close other programs"
+        )
     return AllnetEdgeError(
         f"measuring {job.candidate} failed: {type(error).__name__}: {first_line(error)}"
     )
