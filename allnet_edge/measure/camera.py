@@ -24,6 +24,7 @@ from allnet_edge.measure.latency import (
     LatencyRun,
     LoadMeter,
     Mode,
+    Phase,
     Plan,
     Pulse,
     Watch,
@@ -175,7 +176,7 @@ class _Pace:
         self._query, self._period = query, period
         self._clock, self._sleep, self._watch = clock, sleep, watch
 
-    def run(self, phase: str, queries: int, seconds: float, limit: float) -> _Seen:
+    def run(self, phase: Phase, queries: int, seconds: float, limit: float) -> _Seen:
         """Serve frames; frame k is captured k periods after the start."""
         captured: list[float] = []
         samples: list[float] = []
@@ -200,9 +201,9 @@ class _Pace:
         return _Seen(captured, samples, last + 1, dropped)
 
 
-def _pulse(phase: str, elapsed: float, seconds: float, samples: Sequence[float]) -> Pulse:
+def _pulse(phase: Phase, elapsed: float, seconds: float, samples: Sequence[float]) -> Pulse:
     return Pulse(
-        "warm-up" if phase == "warm-up" else "measuring",
+        phase,
         elapsed / 1e9,
         seconds,
         len(samples),

@@ -20,7 +20,7 @@ from allnet_edge.measure.system import OtherLoad
 from allnet_edge.progress import Progress, silent
 
 Mode = Literal["quick", "standard", "full"]
-Phase = Literal["warm-up", "measuring"]
+Phase = Literal["warm-up", "measuring", "file to decision"]
 Clock = Callable[[], int]
 """Nanoseconds."""
 
@@ -35,7 +35,8 @@ class Pulse:
     """How a run stands, told between two queries.
 
     Attributes:
-        phase: ``warm-up`` or ``measuring``.
+        phase: ``warm-up`` or ``measuring``; ``file to decision`` for both where that is measured
+            in addition to the network.
         seconds: That the phase has lasted.
         of_seconds: That it is to last at least.
         n: Queries of the phase.

@@ -10,6 +10,7 @@ from allnet_edge.measure.latency import (
     LatencyRun,
     Mode,
     Plan,
+    Pulse,
     Watch,
     measure_single_stream,
     unwatched,
@@ -106,7 +107,11 @@ def _single_stream(
     decoded = Decoded(runner, workload.images)
     run = measure_single_stream(decoded, terms.mode, plan=plan, watch=watch)
     whole = FromFile(runner, workload, decide)
-    end_to_end = measure_single_stream(whole, terms.mode, plan=_shorter(plan), watch=watch)
+
+    def watch_whole(pulse: Pulse) -> None:
+        watch(replace(pulse, phase="file to decision"))
+
+    end_to_end = measure_single_stream(whole, terms.mode, plan=_shorter(plan), watch=watch_whole)
     return Measured(run, 1, end_to_end, Spans.of(whole.taken[-end_to_end.n :]))
 
 

@@ -73,7 +73,7 @@ class Tick(Frozen):
     """How a process stands: told a few times a second, between queries.
 
     Attributes:
-        phase: ``loading``, ``warm-up`` or ``measuring``.
+        phase: ``loading``, or that of the ``Pulse``.
         seconds: That the phase has lasted, of at least ``of_seconds``.
         n: Queries of the phase.
         recent_ms: Median of the last of them.
