@@ -4,8 +4,8 @@
 
 Each graph is built for the GPU that is found, by TensorRT or else by TensorRT-RTX; its engine is
 compared with ONNX Runtime on phantom cells; and one query after the other is timed, with and
-without a CUDA graph, the copies apart. Without a GPU every row says `not measured` and why. A figure from a
-GPU that is no Jetson says nothing about a Jetson.
+without a CUDA graph, the copies apart. Without a GPU every row says `not measured` and why. A
+figure from a GPU that is no Jetson says nothing about a Jetson.
 """
 
 import argparse

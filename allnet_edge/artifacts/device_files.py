@@ -121,6 +121,7 @@ class DeviceChoice(Frozen):
         power_mode: By name; None where there is none or it cannot be read.
         mode: Length of the benchmark: ``quick``, ``standard``, ``full``.
         remarks: What a reader of the times has to know.
+        why_invalid: Why times cannot be trusted, with the candidate's id; empty when they can.
         chosen: Id of the candidate to use; None where none may be.
         order: Ids in which to try them, the chosen one first.
     """
@@ -132,6 +133,7 @@ class DeviceChoice(Frozen):
     power_mode: str | None = None
     mode: str
     remarks: tuple[str, ...] = ()
+    why_invalid: tuple[str, ...] = ()
     chosen: CandidateId | None
     order: tuple[CandidateId, ...]
     rows: tuple[ChoiceRow, ...]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from allnet_edge.device.compile import Compiled
     from allnet_edge.spec.target import Runtime
 
-GATE_FAILED, INTEGRITY, INCONCLUSIVE = 5, 7, 8
+GATE_FAILED, INVALID, INTEGRITY, INCONCLUSIVE = 5, 6, 7, 8
 
 app = verb_app()
 
@@ -99,6 +99,8 @@ def compile_(
     console.result(_payload(opened.manifest.name, made), _table(opened.manifest.name, made))
     for text in (*made.notes, *made.choice.remarks):
         console.say(text)
+    for text in made.choice.why_invalid:
+        console.warn(f"a time that cannot be trusted: {text}")
     if opened.manifest.phantom:
         console.warn(PHANTOM)
     code = _code(made)
@@ -122,7 +124,9 @@ def _code(made: "Compiled") -> int:
     """Passed, or why not: the most telling of the reasons."""
     rows = {row.id: row for row in made.choice.rows}
     if made.choice.chosen is not None:
-        return INCONCLUSIVE if rows[made.choice.chosen].verdict == "inconclusive" else 0
+        if rows[made.choice.chosen].verdict == "inconclusive":
+            return INCONCLUSIVE
+        return INVALID if made.choice.why_invalid else 0
     if any(row.verdict == "fail" for row in rows.values()):
         return GATE_FAILED
     if any(row.golden.status == "differ" for row in rows.values()):

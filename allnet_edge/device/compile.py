@@ -100,7 +100,7 @@ def compile_bundle(
         trial.try_out(one) for one in bundle.candidates if _wanted(one, runtimes, built.records)
     ]
     contenders += [Contender(one, lost=why) for one, why in built.refused]
-    return _Conclusion(bundle, built, contenders, gate).write(trial.remarks, told)
+    return _Conclusion(bundle, built, contenders, gate).write(trial, told)
 
 
 def _wanted(candidate: Candidate, runtimes: Sequence[str], engines: Sequence[EngineRecord]) -> bool:
@@ -118,7 +118,7 @@ class _Conclusion:
     contenders: Sequence[Contender]
     gate: DeviceGate | None
 
-    def write(self, remarks: Sequence[str], told: CompileOptions) -> Compiled:
+    def write(self, trial: Trial, told: CompileOptions) -> Compiled:
         decision = decide(self.contenders, accept_golden=told.accept_golden)
         by_id = {one.candidate.id: one for one in self.contenders}
         records = tuple(_judged(one, by_id[one.id]) for one in self.built.records)
@@ -128,7 +128,8 @@ class _Conclusion:
             machine=describe(_PACKAGES).model_dump(mode="json"),
             power_mode=self.built.power_mode,
             mode=told.mode,
-            remarks=tuple(remarks),
+            remarks=tuple(trial.remarks),
+            why_invalid=tuple(trial.why_invalid),
             chosen=decision.chosen,
             order=decision.order,
             rows=decision.rows,

@@ -30,6 +30,10 @@ class Trial:
         mode: Length of the benchmark.
         threads: CPU threads; None for all usable cores.
         progress: Told as it goes on.
+
+    Attributes:
+        remarks: About the times, with the candidate's id.
+        why_invalid: Why times cannot be trusted, with the candidate's id.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Trial:
         if gate is not None:
             self._images = load_batch(gate.paths[:_IMAGES], bundle.preprocess)
         self.remarks: list[str] = []
+        self.why_invalid: list[str] = []
 
     def try_out(self, candidate: Candidate) -> Contender:
         """Check, judge and measure; what cannot be used is not measured."""
@@ -74,5 +79,5 @@ class Trial:
         return measure_single_stream(Decoded(runner, self._images), self._mode, told)
 
     def _remember(self, candidate: Candidate, run: LatencyRun) -> None:
-        reasons = (*run.why_invalid, *run.remarks)
-        self.remarks += [f"{candidate.id}: {text}" for text in reasons]
+        self.remarks += [f"{candidate.id}: {text}" for text in run.remarks]
+        self.why_invalid += [f"{candidate.id}: {text}" for text in run.why_invalid]

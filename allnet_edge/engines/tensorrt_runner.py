@@ -140,8 +140,9 @@ class TensorRtRunner(SingleImageRunner):
         """Load the engine, take memory, and record the work of a query."""
         self._runtime = cuda = self._cuda or Cuda.load()
         cuda.gpu()  # says in plain words that there is none
-        engine = load_engine(self._trt, self.path, self._dla)
+        self._loaded, engine = load_engine(self._trt, self.path, self._dla)
         source, result = self._tensors(engine)
+        self._engine = engine
         self._context = engine.create_execution_context()  # type: ignore[attr-defined]
         if self._context is None:
             raise EnvironmentMismatch(
@@ -206,9 +207,9 @@ class TensorRtRunner(SingleImageRunner):
         return self._output.astype(np.float32)  # a copy: the next query writes over the buffer
 
     def _release(self) -> None:
-        self._graph = None
-        self._context = None
         self._stack.close()
+        # The context goes before its engine, and the engine before the runtime that loaded it.
+        self._graph = self._context = self._engine = self._loaded = None
 
 
 def require_attributes(trt: ModuleType) -> None:
@@ -228,8 +229,8 @@ def require_attributes(trt: ModuleType) -> None:
             )
 
 
-def load_engine(trt: ModuleType, path: Path, dla_core: int | None = None) -> object:
-    """Load an engine file into TensorRT.
+def load_engine(trt: ModuleType, path: Path, dla_core: int | None = None) -> tuple[object, object]:
+    """Load an engine file into TensorRT; returns the runtime, which must outlive it, and it.
 
     Raises:
         IntegrityError: The file cannot be read.
@@ -251,7 +252,7 @@ def load_engine(trt: ModuleType, path: Path, dla_core: int | None = None) -> obj
             where=path,
             fix=_COMPILE,
         )
-    return engine
+    return runtime, engine
 
 
 def tensors_of(trt: ModuleType, engine: object, path: Path) -> list[Tensor]:

@@ -29,7 +29,12 @@ ENGINE = "engine/tensorrt.fp32.trt10.3.0.sm87.fp32.engine"
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = dataclasses.replace(
-        latency.PLANS["quick"], warm_seconds=0.01, warm_limit=0.02, seconds=0.02, limit=0.2
+        latency.PLANS["quick"],
+        warm_seconds=0.01,
+        warm_limit=0.02,
+        seconds=0.02,
+        limit=0.2,
+        cov_limit=1e9,
     )
     monkeypatch.setattr(latency, "PLANS", {**latency.PLANS, "quick": plan})
 
@@ -142,6 +147,19 @@ class TestProcessor:
 
     def test_an_unknown_target(self, judged_bundle, capsys):
         assert run(capsys, "compile", judged_bundle(target="toaster").root)[0] == 2
+
+
+class TestTimes:
+    def test_times_that_cannot_be_trusted_end_in_6_and_the_choice_is_written(
+        self, judged_bundle, capsys, monkeypatch
+    ):
+        plan = dataclasses.replace(latency.PLANS["quick"], cov_limit=0.0)
+        monkeypatch.setattr(latency, "PLANS", {**latency.PLANS, "quick": plan})
+        made = judged_bundle()
+        code, found = run(capsys, "compile", made.root, "--runtimes", "onnx")
+        assert (code, found["chosen"]) == (6, "onnx.fp32")
+        assert "onnx.fp32: spread (CoV)" in found["why_invalid"][0]
+        assert (made.root / "engine/choice.json").is_file()
 
 
 class TestTensorRT:

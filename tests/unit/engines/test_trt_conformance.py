@@ -28,6 +28,13 @@ def test_the_committed_result_is_about_the_attributes_that_the_code_lists(confor
     assert tuple(found["versions"]) == tuple(sorted(conformance.VERSIONS))
 
 
+def test_no_cuda_runtime_lacks_a_function_that_we_call(conformance):
+    found = json.loads(RESULT.read_text())["cuda"]
+    assert found["functions"] == sorted(conformance.FUNCTIONS)
+    assert len(found["missing"]) == len(conformance.CUDA)
+    assert not any(found["missing"].values())
+
+
 def test_no_version_lacks_what_is_required():
     found = json.loads(RESULT.read_text())["versions"]
     assert [version for version, row in found.items() if row["missing"]] == []
