@@ -70,12 +70,12 @@ def judge(measured: Counts, committed: Counts) -> Judged:
     ours, theirs = _flat(measured), _flat(committed)
     risen, fallen = [], []
     for key in sorted(ours.keys() & theirs.keys()):
-        change = ours[key] / theirs[key] - 1
-        line = f"{key}: {theirs[key]:,} committed, {ours[key]:,} now ({change:+.2%})"
-        if change > TOLERANCE:
-            risen.append(line)
-        elif change < -TOLERANCE:
-            fallen.append(line)
+        change, limit = ours[key] - theirs[key], TOLERANCE * theirs[key]
+        told = f"{theirs[key]:,} committed, {ours[key]:,} now ({change / theirs[key]:+.2%})"
+        if change > limit:
+            risen.append(f"{key}: {told}")
+        elif change < -limit:
+            fallen.append(f"{key}: {told}")
     only = [f"{key}: not in the committed file" for key in sorted(ours.keys() - theirs.keys())]
     only += [f"{key}: not measured any more" for key in sorted(theirs.keys() - ours.keys())]
     return Judged(tuple(risen), tuple(fallen), tuple(only))

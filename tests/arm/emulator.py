@@ -80,6 +80,22 @@ class Board:
     prefix: Path
     site: Path
 
+    def command(self, plugin: tuple[Path, Path] | None = None) -> tuple[list[str], dict[str, str]]:
+        """How the board's Python is started, and its environment, which depends on no machine."""
+        counting = [] if plugin is None else ["-plugin", f"{plugin[0]},out={plugin[1]}"]
+        python = str(self.prefix / "usr" / "bin" / "python3")
+        environment = {
+            "HOME": "/nonexistent",
+            "LANG": "C.UTF-8",
+            "OPENBLAS_NUM_THREADS": "1",  # numpy's threads spin for a second each
+            "PATH": "/usr/bin:/bin",
+            "PYTHONHASHSEED": "0",
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONPATH": str(self.site),
+            "QEMU_LD_PREFIX": str(self.prefix),
+        }
+        return ["qemu-aarch64", "-cpu", self.profile.cpu, *counting, python], environment
+
     def python(
         self,
         *arguments: object,
@@ -92,22 +108,16 @@ class Board:
         Args:
             expect: Exit codes that are no failure.
             plugin: A plugin of qemu, and the file that it writes.
-            environment: Instead of the fixed one, which depends on no machine.
+            environment: Instead of the fixed one.
 
         Raises:
             GuestError: Another exit code; with the end of what it printed.
         """
-        counting = [] if plugin is None else ["-plugin", f"{plugin[0]},out={plugin[1]}"]
-        command = ["qemu-aarch64", "-cpu", self.profile.cpu, *counting]
-        command += [str(self.prefix / "usr" / "bin" / "python3"), *map(str, arguments)]
-        fixed = {
-            "HOME": "/nonexistent", "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin",
-            "OPENBLAS_NUM_THREADS": "1",  # numpy's threads spin for a second each
-        }  # fmt: skip
+        command, fixed = self.command(plugin)
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-            env=(environment or fixed | {"PYTHONPATH": str(self.site)})
-            | {"QEMU_LD_PREFIX": str(self.prefix), "PYTHONNOUSERSITE": "1", "PYTHONHASHSEED": "0"},
+            [*command, *map(str, arguments)],
+            check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+            env={**environment, "QEMU_LD_PREFIX": str(self.prefix)} if environment else fixed,
         )  # fmt: skip
         if done.returncode not in expect:
             told = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])

@@ -17,14 +17,15 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import counts
 import debian
 import emulator
 import judge
+import remote
 from emulator import Board
+from findings import Failures, Subject
 
 from allnet_edge.artifacts.files import canonical_json, sha256_file
 from allnet_edge.errors import AllnetEdgeError
@@ -33,30 +34,6 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 COMMITTED = REPOSITORY / "benchmarks" / "results" / "arm_instructions.json"
 REAL = (("cnmc", "*.bmp", 3), ("aria2021", "*.jpg", 3), ("bccd", "*.jpg", 1), ("pbc", "*.jpg", 2))
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A bundle under test, as ``bundles.py`` tells of it."""
-
-    name: str
-    bundle: str
-    probe: str
-    public_key: str
-    models: dict[str, str]
-
-
-class Failures(list[str]):
-    """What does not hold, told at once and again at the end."""
-
-    def check(self, holds: bool, what: str) -> None:
-        if not holds:
-            print(f"  FAILED: {what}", flush=True)
-            self.append(what)
-
-    def add(self, found: list[str], where: str) -> None:
-        for one in found:
-            self.check(False, f"{where}: {one}")
 
 
 def main() -> int:
@@ -98,6 +75,8 @@ def _run(folder: Path, failures: Failures, *, update: bool) -> None:
             _prove_that_it_sees(subjects[0], boards[0], folder, failures)
         with _step("verify and infer as a person runs them"):
             _commands(pool, subjects, boards[0], images, failures)
+        with _step("a device over the network: push, verify there, pull"):
+            remote.check(subjects[1], boards[0], folder / "remote", failures)
         with _step("instructions of one inference"):
             found = _count(pool, subjects, boards, plugin, folder)
     versions = _versions(subjects, boards[0])
