@@ -1,10 +1,12 @@
 """The output folder of `bench`: whole or absent, never inside the bundle that it is about."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from allnet_edge.artifacts.files import (
     commit_folder,
+    is_temporary,
     remove,
     temporary_name,
     write_bytes,
@@ -43,7 +45,7 @@ def fill_folder(out: Path, measure: Callable[[Path], BenchReport]) -> BenchRepor
     An earlier benchmark of that name is replaced at the end, and stays if this one breaks off.
     """
     partial = temporary_name(out)
-    remove(partial)
+    _sweep(out)
     try:
         partial.mkdir(parents=True)
         report = measure(partial)
@@ -59,3 +61,14 @@ def fill_folder(out: Path, measure: Callable[[Path], BenchReport]) -> BenchRepor
     finally:
         remove(partial)
     return report
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a killed run of the same name has left; another one's that still runs stays."""
+    for path in out.parent.glob(f"{out.name}.tmp-*"):
+        process = path.name.rpartition("-")[2]
+        alive = (
+            process.isdigit() and int(process) != os.getpid() and Path(f"/proc/{process}").exists()
+        )
+        if is_temporary(path) and not alive:
+            remove(path)

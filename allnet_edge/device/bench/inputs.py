@@ -12,6 +12,7 @@ from allnet_edge.artifacts.bundle import Bundle
 from allnet_edge.data.images import decode, load_batch
 from allnet_edge.device.session import image_files
 from allnet_edge.engines.base import Images
+from allnet_edge.errors import DataError
 from allnet_edge.measure.bench_report import Input
 from allnet_edge.measure.queries import Workload
 
@@ -39,13 +40,21 @@ def workload(bundle: Bundle, images: Sequence[Path] | None) -> Workload:
 
     Raises:
         ImageError: An image that cannot be used.
+        DataError: All of them are black: zeros are quicker than any image.
     """
     if images is not None:
         paths = tuple(images)
-        return Workload(load_batch(paths, bundle.preprocess), paths, bundle.preprocess)
-    pixels = bundle.golden().images[:MOST_IMAGES]
-    plain = bundle.preprocess.model_copy(update={"crop": None})  # they are cropped already
-    return Workload(pixels, tuple(_bitmap(one) for one in pixels), plain)
+        asked = Workload(load_batch(paths, bundle.preprocess), paths, bundle.preprocess)
+    else:
+        pixels = bundle.golden().images[:MOST_IMAGES]
+        plain = bundle.preprocess.model_copy(update={"crop": None})  # they are cropped already
+        asked = Workload(pixels, tuple(_bitmap(one) for one in pixels), plain)
+    if not asked.images.any():
+        raise DataError(
+            "every image is black, and zeros are quicker than any image",
+            fix="give --images a folder of real cells",
+        )
+    return asked
 
 
 def describe_input(asked: Workload, images: Sequence[Path] | None) -> Input:

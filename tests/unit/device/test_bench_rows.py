@@ -1,18 +1,29 @@
 """From what processes told to a row, its reasons, and errors that come back from a process."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from bench_folder import write_bench
 from gate_in_bundle import GATE, gate_json
+from PIL import Image
 
 from allnet_edge.artifacts.bundle import Bundle
+from allnet_edge.device.bench.folder import fill_folder
 from allnet_edge.device.bench.inputs import describe_input, pixels_sha256, workload
 from allnet_edge.device.bench.job import Answer, Job
 from allnet_edge.device.bench.launch import Watched, launch
 from allnet_edge.device.bench.rows import Row, Taken, row_of
 from allnet_edge.device.bench.verdicts import Verdicts
-from allnet_edge.errors import ImageError, UnknownNameError, UsageError
+from allnet_edge.errors import (
+    BenchmarkInvalid,
+    DataError,
+    ImageError,
+    UnknownNameError,
+    UsageError,
+)
+from allnet_edge.measure.bench_report import BenchReport
 from allnet_edge.measure.latency import LatencyRun
 from allnet_edge.measure.raw_samples import RawRun, write_samples
 from allnet_edge.measure.sensors.readings import Reading
@@ -108,7 +119,6 @@ def test_why_figures_do_not_count(bundle, tmp_path, changes, reason):
 
 
 def test_the_spread_of_one_process_is_named_by_its_number(bundle, tmp_path):
-    from allnet_edge.measure.bench_report import BenchReport
     from allnet_edge.measure.system import describe
 
     busy = taken(bundle, tmp_path, 2, 10.0, other_load=0.4)
@@ -159,6 +169,29 @@ class TestInputs:
         (tmp_path / "a.bmp").write_bytes(b"no image")
         with pytest.raises(ImageError):
             workload(bundle, [tmp_path / "a.bmp"])
+
+    def test_black_images_are_refused(self, bundle, tmp_path):
+        Image.new("RGB", (40, 40)).save(tmp_path / "a.bmp")
+        with pytest.raises(DataError, match="every image is black"):
+            workload(bundle, [tmp_path / "a.bmp"])
+
+
+class TestFolder:
+    def test_leftovers_of_a_killed_run_go_and_a_failed_run_leaves_the_old_one(self, tmp_path):
+        out = tmp_path / "bench"
+        write_bench(out, {"x": 1.0})
+        (tmp_path / "bench.tmp-4194999").mkdir()  # beyond the largest process id
+        running = tmp_path / f"bench.tmp-{os.getppid()}"
+        running.mkdir()
+
+        def failing(folder: Path) -> BenchReport:
+            (folder / "samples").mkdir()
+            raise BenchmarkInvalid("broken off")
+
+        with pytest.raises(BenchmarkInvalid):
+            fill_folder(out, failing)
+        assert sorted(tmp_path.iterdir()) == [out, running]
+        assert (out / "bench.json").is_file()
 
 
 class TestErrorsOfAProcess:

@@ -312,6 +312,19 @@ def test_memory_that_the_gpu_holds(device):
     assert read_used_mb(device("x86")) == pytest.approx(7_000_000 / 1024)
 
 
+@pytest.mark.parametrize(
+    ("name", "module", "cuda"),
+    [
+        ("jetson-nano-jp4", "nvidia,p3449-0000-b00+p3448-0000-b00", "10.2.300"),
+        ("jetson-orin-nano-jp6", "nvidia,p3768-0000+p3767-0005-super", "12.6.11"),
+        ("x86", None, None),
+    ],
+)
+def test_module_and_cuda(device, name, module, cuda):
+    found = read_conditions(device(name))
+    assert (found.module, found.cuda) == (module, cuda)
+
+
 def test_one_reading_of_a_hot_pi(roots, device):
     reading = read_now(device("raspberry-pi-5"), clock=lambda: 3.5)
     assert reading.at == 3.5
