@@ -8,6 +8,7 @@ candidate id) and ``golden/tolerance.json`` (largest allowed difference for each
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,12 @@ from allnet_edge.errors import IntegrityError
 INPUTS = "golden/inputs.npz"
 OUTPUTS = "golden/outputs.npz"
 TOLERANCE = "golden/tolerance.json"
+
+ENGINE_TOLERANCE = MappingProxyType({"fp32": 1e-3, "fp16": 1e-2, "int8": 5e-2, "mixed": 5e-2})
+"""OUR READING: how far a probability of an engine may be from that of the graph it was built from.
+TensorRT fuses layers and rounds where ONNX Runtime does not. This finds an engine that computes
+something else; whether it decides as well as the float network is for the gate to say.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """`compile`: on the device itself, engines are built, every candidate tried, and one chosen."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -13,6 +14,7 @@ from allnet_edge.device.choice import Contender, decide
 from allnet_edge.device.compile_engines import Built, EngineSettings, build_engines
 from allnet_edge.device.compile_measure import Trial
 from allnet_edge.device.gate import DeviceGate
+from allnet_edge.errors import OutputDirError
 from allnet_edge.measure.gate_report import GateReport
 from allnet_edge.measure.latency import Mode
 from allnet_edge.measure.percentiles import LatencySummary
@@ -81,6 +83,7 @@ def compile_bundle(
 
     Raises:
         UsageError: No bundle; no folder of images; a bundle without frozen answers.
+        OutputDirError: The bundle's folder cannot be written.
         IntegrityError: The signed part of the bundle was changed.
         EnvironmentMismatch: TensorRT is asked for and this machine has no GPU, another GPU, or too
             little memory or disk; the message says what would mend it.
@@ -88,6 +91,12 @@ def compile_bundle(
     """
     told = options or CompileOptions()
     bundle = Bundle.open(root)
+    if not os.access(root, os.W_OK):
+        raise OutputDirError(
+            "the bundle's folder cannot be written, and engines go there",
+            where=root,
+            fix="copy the bundle to a folder of yours, or make this one writable",
+        )
     gate = None if told.data is None else DeviceGate.open(bundle, told.data, progress)
     runtimes = told.runtimes or target.runtimes
     built = Built()

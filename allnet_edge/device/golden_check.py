@@ -2,30 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 
 from allnet_edge.artifacts.bundle import Bundle
 from allnet_edge.artifacts.device_files import GoldenCheck
-from allnet_edge.artifacts.golden import Golden
+from allnet_edge.artifacts.golden import ENGINE_TOLERANCE, Golden
 from allnet_edge.artifacts.manifest import Candidate
 from allnet_edge.engines.base import Probabilities
 from allnet_edge.engines.opening import open_candidate
 from allnet_edge.errors import (
     ConversionError,
     DeviceMismatchError,
+    EnvironmentMismatch,
     IntegrityError,
-    MissingDependencyError,
 )
 from allnet_edge.progress import Progress, silent
-
-ENGINE_TOLERANCE = MappingProxyType({"fp32": 1e-3, "fp16": 1e-2, "int8": 5e-2, "mixed": 5e-2})
-"""OUR READING: how far a probability of an engine may be from that of the graph it was built from.
-TensorRT fuses layers and rounds where ONNX Runtime does not. This finds an engine that computes
-something else; whether it decides as well as the float network is for the gate to say.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +27,8 @@ class GoldenResult:
 
     Attributes:
         candidate: Its id.
-        status: ``match``, ``differ``, ``not run`` where its runtime is not here, or ``unfit`` for
-            an engine that was made for another device.
+        status: ``match``, ``differ``, ``not run`` where its runtime or its GPU is not here, or
+            ``unfit`` for an engine that was made for another device.
         largest: Largest absolute difference of a probability; None where it did not run.
         tolerance: Largest allowed one; None where the bundle has no golden outputs for it.
         why: What went wrong, in words; empty where it matches.
@@ -85,7 +78,7 @@ def check_candidate(
             actual = runner.infer(golden.images)
     except DeviceMismatchError as error:
         return GoldenResult(candidate.id, "unfit", None, tolerance, error.what)
-    except MissingDependencyError as error:
+    except EnvironmentMismatch as error:
         return GoldenResult(candidate.id, "not run", None, tolerance, error.what)
     except (ConversionError, IntegrityError) as error:
         return GoldenResult(candidate.id, "differ", None, tolerance, error.what)

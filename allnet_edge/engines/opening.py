@@ -142,7 +142,8 @@ def select(bundle: Bundle, candidate: str | None = None) -> Selection:
     raise EnvironmentMismatch(
         f"no candidate of this bundle can be used here ({reasons})",
         where=bundle.root,
-        fix="install one of the runtimes: pip install 'allnet-edge[litert]' or 'allnet-edge[onnx]'",
+        fix="install a runtime: pip install 'allnet-edge[litert]' or 'allnet-edge[onnx]'; on a "
+        f"device with TensorRT: allnet-edge compile {bundle.root}",
     )
 
 

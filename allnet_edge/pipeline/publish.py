@@ -120,7 +120,7 @@ def _write_bundle(
         "docs/model_card.md": stages["report"] / "model_card.md",
     }
     golden = _golden(kept, stages["gate"])
-    contents |= trtexec_files(plan.target, kept, stages, golden.images)
+    contents |= trtexec_files(plan.target, kept, stages, golden)
     if "quantize" in stages:
         contents["calibration.json"] = stages["quantize"] / "calibration.json"
     write_bundle(

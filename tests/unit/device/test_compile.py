@@ -5,6 +5,7 @@ The clock runs for a moment only: the plan of the quick mode is shortened here.
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -147,6 +148,15 @@ class TestProcessor:
 
     def test_an_unknown_target(self, judged_bundle, capsys):
         assert run(capsys, "compile", judged_bundle(target="toaster").root)[0] == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(judged_bundle, capsys):
+    made = judged_bundle()
+    made.root.chmod(0o500)
+    code, found = run(capsys, "compile", made.root)
+    assert code == 2
+    assert "cannot be written" in found["error"]["what"]
 
 
 class TestTimes:
@@ -326,6 +336,14 @@ class TestMisfits:
         self.refused(capsys, made, images, "built by TensorRT 10.3.0, this device has 10.16.1")
         self.mended(capsys, made, images)
         assert not (made.root / ENGINE).exists(), "the old engine is swept away"
+
+    def test_no_gpu_to_use_it_with(self, made, images, gpu_machine, capsys):
+        gpu_machine.fail("cudaGetDeviceCount", 100)
+        code, found = run(capsys, "infer", made.root, images)
+        assert code == 3
+        assert "no NVIDIA GPU" in found["error"]["what"]
+        code, found = run(capsys, "verify", made.root)
+        assert (code, found["golden"][-1]["status"]) == (0, "not run")
 
     def test_another_candidate_may_be_asked_for(self, made, images, capsys):
         (made.root / ENGINE).write_bytes(b"")

@@ -5,12 +5,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from device_models import ModelFile, cell_images
 
+from allnet_edge.artifacts.golden import Golden
 from allnet_edge.engines import open_runner
 from allnet_edge.pipeline.candidates import Form
-from allnet_edge.pipeline.trtexec import SCRIPT, trtexec_files
+from allnet_edge.pipeline.trtexec import PIXELS, SCRIPT, trtexec_files
 from allnet_edge.spec.target import load_target
 
 # Records what it is asked, and "builds" unless the graph's name is in $REFUSE.
@@ -22,6 +24,8 @@ for word in "$@"; do
   case "$word" in
     --onnx=*"$REFUSE"*) [ -n "$REFUSE" ] && { echo "unsupported"; exit 1; };;
     --saveEngine=*) : >"${word#--saveEngine=}";;
+    --exportOutput=*) printf '[\n  { "name" : "p"\n  , "values" : [ %s ]\n  }\n]\n' "$GIVEN" \
+      >"${word#--exportOutput=}";;
   esac
 done
 """
@@ -42,10 +46,25 @@ def stages(model_files: dict[str, ModelFile], tmp_path: Path) -> dict[str, Path]
 
 
 @pytest.fixture
-def bundle(stages, tmp_path):
+def golden(stages) -> Golden:
+    images, outputs = cell_images(4), {}
+    for form in FORMS:
+        with open_runner(form.path(stages)) as runner:
+            outputs[form.id] = runner.infer(images)
+    return Golden(images, outputs, dict.fromkeys(outputs, 1e-3))
+
+
+@pytest.fixture
+def telling(golden) -> int:
+    """The image nearest to the middle; all forms are one network here."""
+    return int(np.abs(golden.outputs["onnx-fp16"] - 0.5).argmin())
+
+
+@pytest.fixture
+def bundle(stages, golden, tmp_path):
     """What a Nano's bundle holds of it."""
     root = tmp_path / "my bundle"  # with a blank in its name
-    files = trtexec_files(load_target("jetson-nano"), FORMS, stages, cell_images(4))
+    files = trtexec_files(load_target("jetson-nano"), FORMS, stages, golden)
     for name, data in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(data)
@@ -53,7 +72,9 @@ def bundle(stages, tmp_path):
 
 
 @pytest.fixture
-def sh(bundle, tmp_path):
+def sh(bundle, golden, telling, tmp_path):
+    right = f"{golden.outputs['onnx-fp16'][telling]:.6g}"
+
     program = tmp_path / "tools dir" / "trtexec"
     program.parent.mkdir()
     program.write_text(TRTEXEC)
@@ -63,6 +84,7 @@ def sh(bundle, tmp_path):
         record = tmp_path / "asked"
         record.unlink(missing_ok=True)
         settings = {"TRTEXEC": str(program), "RECORD": str(record), "HELP": "", "REFUSE": ""}
+        settings |= {"GIVEN": right}
         done = subprocess.run(
             ["sh", str(bundle / SCRIPT), *map(str, arguments)],
             env=os.environ | settings | environment,
@@ -137,22 +159,53 @@ def test_no_trtexec_ends_in_3(sh):
     assert "fix: " in err
 
 
+class TestGoldenImage:
+    def test_the_engine_is_given_the_pixels_of_the_most_telling_image(
+        self, sh, bundle, golden, telling
+    ):
+        (call, _) = sh()[2]
+        loaded = next(word for word in call if word.startswith("--loadInputs="))
+        assert loaded == f"--loadInputs=images:{bundle}/{PIXELS}"
+        pixels = np.fromfile(bundle / PIXELS, np.float32).reshape(golden.images.shape[1:])
+        np.testing.assert_array_equal(pixels, golden.images[telling])
+
+    def test_an_engine_that_says_the_same_is_kept(self, sh, tmp_path):
+        code, err, _ = sh("out")
+        assert (code, err.count(": match")) == (0, 2)
+        assert (tmp_path / "out/onnx-fp16.engine").is_file()
+
+    @pytest.mark.parametrize("given", ["0.9999", "nan", "-nan", "inf", "", "1e9", "-0.2"])
+    def test_an_engine_that_says_something_else_is_set_aside(self, sh, tmp_path, given):
+        code, err, _ = sh("out", GIVEN=given)
+        assert code == 7
+        assert "do not use it" in err
+        assert not (tmp_path / "out/onnx-fp16.engine").exists()
+
+    def test_the_precision_says_how_much_may_differ(self, sh, golden, telling):
+        near = golden.outputs["onnx-fp16"][telling] + 0.03  # more than fp16, less than int8 may
+        code, err, _ = sh(GIVEN=f"{near:.6f}")
+        assert code == 7
+        assert "onnx-int8: golden image" in err
+        assert "error: onnx-fp16 gives" in err
+
+
 def test_it_says_that_nothing_was_judged(bundle):
     text = (bundle / SCRIPT).read_text()
     assert "Research use only" in text
     assert "NOT" in text
 
 
-def test_a_jetpack_with_opset_17_uses_the_graphs_of_the_bundle(stages):
+def test_a_jetpack_with_opset_17_uses_the_graphs_of_the_bundle(stages, golden):
     orin = load_target("jetson-orin-nano-super")
     old = [row for row in orin.jetpack if row.serve == "trtexec"]
     if not old:
         row = orin.jetpack[0].model_copy(update={"serve": "trtexec", "opset": 17})
         orin = orin.model_copy(update={"jetpack": (row,)})
-    files = trtexec_files(orin, FORMS, stages, cell_images(2))
-    assert set(files) == {SCRIPT}
+    files = trtexec_files(orin, FORMS, stages, golden)
+    assert set(files) == {SCRIPT, PIXELS}
+    assert len(files[PIXELS]) == golden.images[0].size  # uint8
     assert b"model/model.fp16.onnx" in files[SCRIPT]
 
 
-def test_a_device_that_serves_with_the_package_gets_none(stages):
-    assert trtexec_files(load_target("raspberry-pi-5"), FORMS, stages, cell_images(2)) == {}
+def test_a_device_that_serves_with_the_package_gets_none(stages, golden):
+    assert trtexec_files(load_target("raspberry-pi-5"), FORMS, stages, golden) == {}
