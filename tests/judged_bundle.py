@@ -58,7 +58,9 @@ def judged_bundle(
         )
         before = Scores(scores, threshold)
         # As wide as small numbers of cells need: here only the way counts.
-        spec = GateSpec(sensitivity=0.3, specificity=0.3, auc=0.3, accuracy_ratio=0.7)
+        spec = GateSpec(
+            sensitivity=0.3, specificity=0.3, auc=0.3, accuracy_ratio=0.7, resamples=200
+        )
         forms = {
             "litert.int8": "litert.int8.1", "litert.fp32": "litert.fp32.1",
             "onnx.fp32": "onnx.uint8.1",
