@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from allnet_edge.errors import BenchmarkInvalid
 
 TOLERANCE = 1e-3
+# Where its buffers happen to lie moves ONNX Runtime's int8 path by up to 0.25 % (docs/arm.md).
+LOOSER = {"onnx-int8": 5e-3}
 STEADY = 1e-4  # how near most repeats of one inference come to the smallest
 
 # instructions and dot_products by board, then by "bundle candidate"
@@ -70,7 +72,8 @@ def judge(measured: Counts, committed: Counts) -> Judged:
     ours, theirs = _flat(measured), _flat(committed)
     risen, fallen = [], []
     for key in sorted(ours.keys() & theirs.keys()):
-        change, limit = ours[key] - theirs[key], TOLERANCE * theirs[key]
+        change = ours[key] - theirs[key]
+        limit = LOOSER.get(key.rpartition(" ")[2], TOLERANCE) * theirs[key]
         told = f"{theirs[key]:,} committed, {ours[key]:,} now ({change / theirs[key]:+.2%})"
         if change > limit:
             risen.append(f"{key}: {told}")

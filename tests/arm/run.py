@@ -10,6 +10,7 @@ See docs/arm.md.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ from emulator import Board
 from findings import Failures, Subject
 
 from allnet_edge.artifacts.files import canonical_json, sha256_file
-from allnet_edge.errors import AllnetEdgeError
+from allnet_edge.errors import AllnetEdgeError, OutputDirError
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -39,7 +40,7 @@ REAL = (("cnmc", "*.bmp", 3), ("aria2021", "*.jpg", 3), ("bccd", "*.jpg", 1), ("
 def main() -> int:
     arguments = argparse.ArgumentParser(description="The device side on emulated aarch64.")
     arguments.add_argument("--update", action="store_true", help="write the counts as they are")
-    arguments.add_argument("--keep", type=Path, help="work in this folder and leave it there")
+    arguments.add_argument("--keep", type=Path, help="leave everything in this folder, for a look")
     options = arguments.parse_args()
     began = time.monotonic()
     failures = Failures()
@@ -217,9 +218,11 @@ def _count(
     plugin: Path,
     folder: Path,
 ) -> counts.Counts:
+    script = shutil.copy(HERE / "count_on_device.py", folder)  # its path, too: see _folder
+
     def count(subject: Subject, board: Board) -> dict[str, counts.Count]:
         marks = folder / f"{subject.name}-{board.profile.cpu}.marks"
-        done = board.python(HERE / "count_on_device.py", subject.bundle, plugin=(plugin, marks))
+        done = board.python(script, subject.bundle, plugin=(plugin, marks))
         told = json.loads(done.stdout.strip().splitlines()[-1])
         return counts.from_marks(marks.read_text(), **told)
 
@@ -300,12 +303,19 @@ def _step(what: str) -> Iterator[None]:
 
 @contextmanager
 def _folder(kept: Path | None) -> Iterator[Path]:
-    if kept is None:
-        with tempfile.TemporaryDirectory(prefix="arm-") as folder:
+    """A folder whose path has the same length on every machine.
+
+    Paths are among what the emulated program keeps in memory: another length moves what comes after
+    them, and with it the counts of ONNX Runtime.
+    """
+    if kept is not None and kept.exists():
+        raise OutputDirError("there is something of this name already", where=kept)
+    with tempfile.TemporaryDirectory(prefix="arm-", dir="/tmp") as folder:
+        try:
             yield Path(folder)
-    else:
-        kept.mkdir(parents=True)  # a used one would be half another run's
-        yield kept.resolve()
+        finally:
+            if kept is not None:
+                shutil.copytree(folder, kept, symlinks=True)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,14 @@ def test_a_tenth_of_a_percent_is_noise(now):
     assert counts.judge(committed(now), committed(1_000_000)).holds
 
 
+def test_the_int8_path_of_onnx_runtime_has_more_room_but_not_without_end():
+    def of(n: int) -> counts.Counts:
+        return {"Pi": {"net onnx-int8": {"instructions": n, "dot_products": 0}}}
+
+    assert counts.judge(of(1_004_900), of(1_000_000)).holds
+    assert counts.judge(of(1_005_100), of(1_000_000)).risen
+
+
 def test_a_rise_names_both_numbers():
     judged = counts.judge(committed(1_001_100), committed(1_000_000))
     assert not judged.holds
