@@ -234,6 +234,7 @@ def load_engine(trt: ModuleType, path: Path, dla_core: int | None = None) -> tup
 
     Raises:
         IntegrityError: The file cannot be read.
+        EnvironmentMismatch: TensorRT finds no driver that it can use.
         DeviceMismatchError: TensorRT does not take it.
     """
     told = complaints(trt)
@@ -243,6 +244,11 @@ def load_engine(trt: ModuleType, path: Path, dla_core: int | None = None) -> tup
     except OSError as error:
         raise IntegrityError(f"cannot read the engine: {error.strerror}", where=path) from error
     runtime = trt.Runtime(told.logger)
+    if told.texts:  # TensorRT 10.16 gives a runtime all the same, and crashes when it is used
+        raise EnvironmentMismatch(
+            f"TensorRT {trt.__version__} cannot start: {told.first}",
+            fix="install the driver and the CUDA that this TensorRT belongs to",
+        )
     if dla_core is not None and hasattr(runtime, "DLA_core"):
         runtime.DLA_core = dla_core
     engine: object = runtime.deserialize_cuda_engine(data)

@@ -1,5 +1,6 @@
 """TensorRT-RTX, without a GPU: every graph of ours is legal; others are refused in a sentence."""
 
+import contextlib
 from pathlib import Path
 
 import fake_tensorrt
@@ -12,7 +13,9 @@ from onnx import helper
 from allnet_edge.convert.engine_from_onnx import BuildOptions, EngineBuilder, _network_flags
 from allnet_edge.convert.fp16_from_onnx import fp16_from_onnx
 from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
-from allnet_edge.errors import ConversionError, EnvironmentMismatch
+from allnet_edge.engines.cuda import Cuda
+from allnet_edge.engines.tensorrt_runner import TensorRtRunner, load_engine, require_attributes
+from allnet_edge.errors import ConversionError, DeviceMismatchError, EnvironmentMismatch
 
 pytestmark = pytest.mark.xdist_group("convert")
 
@@ -76,6 +79,48 @@ class TestOptions:
         assert built.flags == ("DLA1", "GPU_FALLBACK")
         with pytest.raises(EnvironmentMismatch, match="2 DLA cores, so that there is no core 2"):
             EngineBuilder(trt).build(graphs["int8"], BuildOptions("int8", dla_core=2))
+
+
+@pytest.fixture(scope="module")
+def trt(builder):  # noqa: ARG001 - its logger is the process's first
+    return pytest.importorskip("tensorrt_rtx")
+
+
+@pytest.fixture(scope="module")
+def engine(builder, graphs) -> bytes:
+    return builder.build(graphs["fp32"], sm=86).engine
+
+
+class TestRealRuntime:
+    """The runtime half up to where it needs a driver, on a real library."""
+
+    def test_it_has_what_we_use(self, trt):
+        require_attributes(trt)
+
+    @pytest.mark.parametrize("keep", [0, 1, 64, 1000, 0.5, -1])
+    def test_a_cut_engine_is_refused_in_its_own_words(self, trt, engine, tmp_path, keep):
+        path = tmp_path / "cut.engine"
+        path.write_bytes(engine[: int(len(engine) * keep) if isinstance(keep, float) else keep])
+        with pytest.raises(DeviceMismatchError, match="cannot load this engine: ") as caught:
+            load_engine(trt, path)
+        assert "no reason given" not in caught.value.what
+        assert "allnet-edge compile" in caught.value.fix
+
+    def test_a_file_that_is_no_engine(self, trt, tmp_path):
+        path = tmp_path / "no.engine"
+        path.write_bytes(b"x" * 4096)
+        with pytest.raises(DeviceMismatchError, match="cannot load this engine: "):
+            load_engine(trt, path)
+
+    def test_a_whole_engine_without_a_gpu(self, trt, engine, tmp_path):
+        with contextlib.suppress(EnvironmentMismatch):
+            pytest.skip(f"this machine has a GPU: {Cuda.load().gpu().name}")
+        path = tmp_path / "whole.engine"
+        path.write_bytes(engine)
+        with pytest.raises((DeviceMismatchError, EnvironmentMismatch)) as caught:
+            TensorRtRunner(path, trt).__enter__()
+        assert caught.value.exit_code == 3
+        assert "this machine has no " in caught.value.what
 
 
 def test_allnet_is_parsed_and_built_in_every_precision(builder, allnet):

@@ -158,6 +158,11 @@ class TestRefusals:
             runner_of(gpu, path).__enter__()
         assert gpu.live == before
 
+    def test_a_driver_that_tensorrt_cannot_use(self, gpu, model_files, tmp_path):
+        gpu.trt.shared.no_driver = True
+        with pytest.raises(EnvironmentMismatch, match="cannot start: CUDA initialization failure"):
+            runner_of(gpu, engine_of(gpu, model_files["onnx.uint8.1"], tmp_path)).__enter__()
+
     def test_no_gpu(self, gpu, model_files, tmp_path):
         gpu.fail("cudaGetDeviceCount", 100)
         with pytest.raises(EnvironmentMismatch, match="no NVIDIA GPU"):
