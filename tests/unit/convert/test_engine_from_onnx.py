@@ -82,7 +82,7 @@ class TestOptions:
 
 
 @pytest.fixture(scope="module")
-def trt(builder):  # noqa: ARG001 - its logger is the process's first
+def trt(builder):
     return pytest.importorskip("tensorrt_rtx")
 
 
