@@ -103,7 +103,8 @@ def install(requirement: str, folder: Path) -> None:
     subprocess.run(
         [
             sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:",
-            "--retries", "1", "--timeout", "15", "--disable-pip-version-check", "--target", str(folder), requirement,
+            "--retries", "1", "--timeout", "15", "--disable-pip-version-check",
+            "--target", str(folder), requirement,
         ],
         check=True,
     )  # fmt: skip
