@@ -106,9 +106,25 @@ def test_a_device_verifies(make_bundle):
     assert [one["status"] for one in json.loads(done.stdout)["golden"]] == ["match"] * 3
 
 
+def test_a_device_compiles_judges_and_uses_its_choice(judged_bundle, images):
+    made = judged_bundle()
+    done = device(MAIN, "compile", made.root, "--data", made.data, "--runtimes", "onnx", "--json")
+    assert done.returncode in (0, 6), done.stderr  # a busy machine measures badly
+    assert json.loads(done.stdout)["chosen"] == "onnx.fp32"
+    used = json.loads(device(MAIN, "infer", made.root, images, "--json").stdout)
+    assert used["candidate"]["id"] == "onnx.fp32"
+
+
 @pytest.mark.parametrize(
     "command",
-    [["--help"], ["infer", "--help"], ["verify", "--help"], ["train", "--help"], ["--version"]],
+    [
+        ["--help"],
+        ["infer", "--help"],
+        ["verify", "--help"],
+        ["compile", "--help"],
+        ["train", "--help"],
+        ["--version"],
+    ],
     ids=" ".join,
 )
 def test_help_imports_nothing_heavy(command):
