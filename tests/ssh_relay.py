@@ -29,9 +29,11 @@ def main(port: str, limit: str, mode: str, flag: str) -> None:
 
 
 def _back(server: socket.socket) -> None:
-    while data := server.recv(1 << 16):
-        os.write(1, data)
-    os._exit(0)
+    try:
+        while data := server.recv(1 << 16):
+            os.write(1, data)
+    finally:  # also where a killed server resets the connection
+        os._exit(0)
 
 
 main(*sys.argv[1:])
