@@ -7,6 +7,7 @@ import pytest
 from convert_support import model_of, ranges_of
 from onnx import TensorProto, helper
 
+from allnet_edge.convert.engine_from_onnx import EngineBuilder
 from allnet_edge.convert.fp16_from_onnx import fp16_from_onnx
 from allnet_edge.convert.opset13_from_onnx import opset13_from_onnx
 from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
@@ -51,6 +52,13 @@ def test_it_is_opset_13_without_a_trace_of_uint8(graph):
     for node in lowered.graph.node:
         known = onnx.defs.get_schema(node.op_type, 13).attributes
         assert {attribute.name for attribute in node.attribute} <= set(known)
+
+
+def test_tensorrt_parses_and_builds_it(graph, tmp_path):
+    trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed here")
+    path = tmp_path / "lowered.onnx"
+    onnx.save(opset13_from_onnx(graph), path)
+    assert EngineBuilder(trt).build(path, sm=86).engine
 
 
 def test_the_graph_that_was_given_stays_as_it_was(graph):

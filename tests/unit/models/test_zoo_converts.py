@@ -18,6 +18,7 @@ from allnet_edge.convert.observe_onnx import observe_onnx
 from allnet_edge.convert.observe_tflite import observe_tflite
 from allnet_edge.convert.onnx_cleanup import count_transposes
 from allnet_edge.convert.onnx_from_keras import onnx_from_keras
+from allnet_edge.convert.opset13_from_onnx import opset13_from_onnx
 from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
 from allnet_edge.convert.tflite_from_keras import tflite_from_keras
 from allnet_edge.convert.tflite_graph import read_graph
@@ -112,3 +113,10 @@ class TestConversion:
         }
         grouped = {kind: count for kind, count in found.items() if kind != (False, (1, 1))}
         assert grouped == wanted.get(files.network, {})
+
+
+@pytest.mark.parametrize("file", ["float.onnx", "int8.onnx"])
+def test_opset_13_for_jetpack_4_6_computes_the_same(files, file):
+    lowered = f"opset13.{file}"
+    onnx.save(opset13_from_onnx(onnx.load(files.folder / file)), files.folder / lowered)
+    np.testing.assert_allclose(files.answers(lowered), files.answers(file), atol=1e-6)
