@@ -8,11 +8,15 @@ from allnet_edge.errors import BenchmarkInvalid
 TOLERANCE = 1e-3
 # Where its buffers happen to lie moves ONNX Runtime's int8 path by up to 0.25 % (docs/arm.md).
 LOOSER = {"onnx-int8": 5e-3}
-STEADY = 1e-4  # how near most repeats of one inference come to the smallest
 
 # instructions and dot_products by board, then by "bundle candidate"
 Count = dict[str, int]
 Counts = dict[str, dict[str, Count]]
+
+
+def room(name: str) -> float:
+    """How far a count may be from the known one, as a share: of ``[board, bundle] candidate``."""
+    return LOOSER.get(name.rpartition(" ")[2], TOLERANCE)
 
 
 def from_marks(text: str, candidates: Sequence[str], repeats: int) -> dict[str, Count]:
@@ -38,7 +42,7 @@ def from_marks(text: str, candidates: Sequence[str], repeats: int) -> dict[str, 
         mine = pairs[number * repeats : (number + 1) * repeats]
         mine.sort()
         low, middle = mine[0][0], mine[repeats // 2][0]
-        if middle - low > STEADY * low:
+        if middle - low > room(candidate) / 2 * low:
             raise BenchmarkInvalid(
                 f"{candidate}: {low:,} instructions at best, {middle:,} in the middle of "
                 f"{repeats} runs",
@@ -73,7 +77,7 @@ def judge(measured: Counts, committed: Counts) -> Judged:
     risen, fallen = [], []
     for key in sorted(ours.keys() & theirs.keys()):
         change = ours[key] - theirs[key]
-        limit = LOOSER.get(key.rpartition(" ")[2], TOLERANCE) * theirs[key]
+        limit = room(key) * theirs[key]
         told = f"{theirs[key]:,} committed, {ours[key]:,} now ({change / theirs[key]:+.2%})"
         if change > limit:
             risen.append(f"{key}: {told}")
