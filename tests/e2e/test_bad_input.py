@@ -96,7 +96,13 @@ def test_ctrl_c_can_be_resumed(tmp_path: Path) -> None:
     recipe.write_text(RECIPE)
     out = tmp_path / "out"
     arguments = command("build", "--target", "jetson", "--recipe", recipe, "-o", out)
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        arguments,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that starts the tests in the background ignores it, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
     while process.poll() is None and not list(out.glob("train.tmp-*")):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

@@ -86,9 +86,11 @@ class TestTwoOfFour:
         told = report(pruned, deployed_rows(network))
         assert set(told) == ELIGIBLE | DENSE
         for name in ELIGIBLE:
-            assert told[name] == {"sparsity": 0.5, "valid_2_4": 1.0}
+            weights = pruned[name].size
+            assert told[name] == {"weights": weights, "sparsity": 0.5, "valid_2_4": 1.0}
         for name in DENSE:
-            assert told[name] == {"sparsity": 0.0, "valid_2_4": None}
+            weights = pruned[name].size
+            assert told[name] == {"weights": weights, "sparsity": 0.0, "valid_2_4": None}
 
     def test_fine_tuning_has_moved_what_is_left(self, pruned, before):
         for name in ELIGIBLE | DENSE:

@@ -82,7 +82,7 @@ def test_tensorrt_builds_it(mixed):
     rtx = pytest.importorskip("tensorrt_rtx")
     from allnet_edge.convert.engine_from_onnx import EngineBuilder
 
-    assert len(EngineBuilder(rtx).build(mixed, sm=86)) > 1000
+    assert len(EngineBuilder(rtx).build(mixed, sm=86).engine) > 1000
 
 
 def test_all_layers_kept_is_the_float_graph_again(small):

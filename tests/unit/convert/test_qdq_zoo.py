@@ -88,7 +88,7 @@ def test_int8_has_no_violation(files, form):
 
 
 def test_tensorrt_builds_it(builder, files):
-    assert len(builder.build(files["plain"], sm=86)) > 1000
+    assert len(builder.build(files["plain"], sm=86).engine) > 1000
 
 
 def test_every_layer_but_the_head_is_int8(network, files):
