@@ -4,6 +4,7 @@ python peers_openvino.py GRAPH.onnx WORK THREADS plain|control
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -15,8 +16,9 @@ import openvino as ov
 
 def main() -> None:
     graph, work, threads, mode = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-    answers_to = sys.stdout
-    sys.stdout = sys.stderr  # both libraries print
+    # Both libraries print, and not only through sys.stdout.
+    answers_to = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     with np.load(work / "cells.npz") as stored:
         cells = dict(stored)
     core = ov.Core()
@@ -59,11 +61,9 @@ def quantize(
     threshold = best_threshold(core, model, cells, threads)
 
     def balanced_accuracy(compiled: ov.CompiledModel, items: object) -> tuple[float, None]:
-        request = compiled.create_infer_request()
-        called = [
-            float(request.infer({0: image})[0].reshape(-1)[0]) >= threshold for image in items
-        ]
-        return balanced(np.array(called), cells["labels"][: len(called)]), None
+        images, labels = zip(*items, strict=True)
+        scores = probabilities(compiled.create_infer_request(), np.stack(images))
+        return balanced(scores >= threshold, np.array(labels)), None
 
     return nncf.quantize_with_accuracy_control(
         model,
