@@ -86,16 +86,19 @@ def apply_pruning(
         images = held.enter_context(opened(training, spec))
         judged = held.enter_context(opened(validation, spec)) if validation else None
         referee = Referee(model, judged, batch_size)
-        known: dict[str, Any] = {"teacher": teacher, "referee": referee, "progress": progress}
         if settings.kind == "channels":
             budget = Budget(settings.macs, settings.importance, settings.steps)
-            model, told = prune_channels(model, budget, images, tuning, **known)
+            model, told = prune_channels(
+                model, budget, images, tuning, teacher=teacher, referee=referee, progress=progress
+            )
             left = {name: after for name, (_, after) in told.channels.items()}
             spec = spec.model_copy(update={"channels": {**spec.channels, **left}})
         arrays = arrays_of(model)
         pattern = _pattern(settings)
         if pattern is not None:
-            arrays, epochs = prune(model, pattern, images, tuning, **known)
+            arrays, epochs = prune(
+                model, pattern, images, tuning, teacher=teacher, referee=referee, progress=progress
+            )
     return Pruned(arrays, spec, report(arrays, deployed_rows(model)), told, epochs)
 
 
