@@ -45,7 +45,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 lock:
 	uv pip compile pyproject.toml --extra dev -c requirements/constraints.txt --universal \
 	  --python-version 3.10 --generate-hashes --no-header -q -o requirements/dev.txt
-	uv pip compile pyproject.toml --extra litert --extra onnx -c requirements/constraints.txt \
+	uv pip compile pyproject.toml --extra litert --extra onnx --extra serve -c requirements/constraints.txt \
 	  --universal --python-version 3.10 --generate-hashes --no-header -q -o requirements/device.txt
 
 clean:

@@ -9,6 +9,7 @@ AllnetEdgeError                 1   a bug of ours, if it is ever seen bare
 |   +-- MissingDependencyError      an extra that is not installed
 |   +-- DeviceMismatchError         a bundle or engine made for another device
 |   +-- StorageError                the disk is full or failing
+|   +-- CameraError                 a camera that is absent, gone, or gives nothing
 +-- ConversionError             4   a graph could not be converted or compiled
 +-- GateFailed                  5   the compressed network is worse than the margin allows
 +-- BenchmarkInvalid            6   the measurement cannot be trusted
@@ -82,6 +83,10 @@ class DeviceMismatchError(EnvironmentMismatch):
 
 class StorageError(EnvironmentMismatch):
     """The disk is full, read-only or failing."""
+
+
+class CameraError(EnvironmentMismatch):
+    """A camera that is absent, was unplugged, or gives no frame."""
 
 
 class ConversionError(AllnetEdgeError):
