@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from allnet_edge.data.images import decode, fit
-from allnet_edge.engines.base import Runner
+from allnet_edge.engines.base import Images, Runner
 from allnet_edge.errors import UsageError
 from allnet_edge.measure.latency import (
     PLANS,
@@ -30,7 +30,7 @@ from allnet_edge.measure.latency import (
     Watch,
     unwatched,
 )
-from allnet_edge.measure.queries import Decide, Spans, TimesCopies, Workload, span_times
+from allnet_edge.measure.queries import Decide, Spans, Timed, Workload
 from allnet_edge.measure.system import OtherLoad
 
 FRAMES_A_SECOND = 30.0
@@ -57,12 +57,8 @@ class CameraRun:
     dropped: int
 
 
-class FromFrame:
-    """A query: the next frame, from its pixels to a decision, each span timed.
-
-    Attributes:
-        taken: As that of ``FromFile``.
-    """
+class FromFrame(Timed):
+    """The next frame, from its pixels to a decision."""
 
     def __init__(
         self,
@@ -71,24 +67,12 @@ class FromFrame:
         decide: Decide,
         clock: Clock = time.perf_counter_ns,
     ) -> None:
-        self.taken: list[tuple[int, int, int, int]] = []
-        self._runner, self._decide, self._clock = runner, decide, clock
+        super().__init__(runner, decide, clock)
         self._preprocess = workload.preprocess
-        frames = [np.asarray(decode(source)) for source in workload.sources]
-        self._next = cycle(frames)
-        self._copies = runner if isinstance(runner, TimesCopies) else None
+        self._next = cycle([np.asarray(decode(source)) for source in workload.sources])
 
-    def __call__(self) -> object:
-        """Ask once."""
-        clock, frame = self._clock, next(self._next)
-        began = clock()
-        image = fit(Image.fromarray(frame), self._preprocess)[None]
-        ready = clock()
-        outputs = self._runner.infer(image)
-        done = clock()
-        decision = self._decide(outputs)
-        self.taken.append(span_times(ready - began, done - ready, clock() - done, self._copies))
-        return decision
+    def _prepare(self) -> Images:
+        return fit(Image.fromarray(next(self._next)), self._preprocess)[None]
 
 
 def measure_camera(

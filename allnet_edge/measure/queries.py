@@ -1,6 +1,7 @@
 """What a query is: the next image, from ready pixels or from its file, through one runner."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -71,13 +72,38 @@ class Decoded:
         return self._infer(self._next())
 
 
-class FromFile:
-    """A query: the next image file, from its bytes on the disk to a decision, each span timed.
+class Timed(ABC):
+    """A query whose input has to be prepared: pixels to the tensor, network, decision, each timed.
 
     Attributes:
         taken: Nanoseconds of each query so far, warm-up included: (decode + preprocess, host to
             device or -1, inference, device to host + decision).
     """
+
+    def __init__(self, runner: Runner, decide: Decide, clock: Clock = time.perf_counter_ns) -> None:
+        self.taken: list[tuple[int, int, int, int]] = []
+        self._runner, self._decide, self._clock = runner, decide, clock
+        self._copies = runner if isinstance(runner, TimesCopies) else None
+
+    @abstractmethod
+    def _prepare(self) -> Images:
+        """The next tensor, ``[1, size, size, 3]``."""
+
+    def __call__(self) -> object:
+        """Ask once."""
+        clock = self._clock
+        began = clock()
+        image = self._prepare()
+        ready = clock()
+        outputs = self._runner.infer(image)
+        done = clock()
+        decision = self._decide(outputs)
+        self.taken.append(span_times(ready - began, done - ready, clock() - done, self._copies))
+        return decision
+
+
+class FromFile(Timed):
+    """The next image file, from its bytes on the disk to a decision."""
 
     def __init__(
         self,
@@ -86,23 +112,12 @@ class FromFile:
         decide: Decide,
         clock: Clock = time.perf_counter_ns,
     ) -> None:
-        self.taken: list[tuple[int, int, int, int]] = []
-        self._runner, self._decide, self._clock = runner, decide, clock
+        super().__init__(runner, decide, clock)
         self._preprocess = workload.preprocess
         self._next = cycle(workload.sources)
-        self._copies = runner if isinstance(runner, TimesCopies) else None
 
-    def __call__(self) -> object:
-        """Ask once."""
-        clock, source = self._clock, next(self._next)
-        began = clock()
-        image = load(source, self._preprocess)[None]
-        ready = clock()
-        outputs = self._runner.infer(image)
-        done = clock()
-        decision = self._decide(outputs)
-        self.taken.append(span_times(ready - began, done - ready, clock() - done, self._copies))
-        return decision
+    def _prepare(self) -> Images:
+        return load(next(self._next), self._preprocess)[None]
 
 
 def span_times(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from allnet_edge.child import ending
 from allnet_edge.errors import (
     AllnetEdgeError,
     ConversionError,
@@ -66,13 +67,7 @@ def launch(request: Request, log: Path, progress: Progress) -> None:
         )
     if code != 0:
         raise ConversionError(
-            f"the stage '{request.stage}' ended with {_ending(code)}",
+            f"the stage '{request.stage}' ended with {ending(code)}",
             where=log,
             fix="the log has the whole story; the same command resumes at this stage",
         )
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    return f"signal {signal.Signals(-code).name}, a crash in a native library"

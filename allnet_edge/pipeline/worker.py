@@ -10,17 +10,14 @@ pipe and the parent's process id.
 """
 
 import contextlib
-import ctypes
 import importlib
-import json
 import logging
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 
+from allnet_edge.child import die_with, tell
 from allnet_edge.errors import (
     AllnetEdgeError,
     ConversionError,
@@ -35,7 +32,6 @@ from allnet_edge.spec.base import Frozen
 from allnet_edge.spec.recipe import Recipe
 from allnet_edge.spec.target import Target
 
-_PR_SET_PDEATHSIG = 1
 _CONVERTS = {
     "prune", "equalise", "export_onnx", "export_tflite", "quantize", "qat", "qat_onnx",
     "qat_tflite", "mixed", "half", "compile",
@@ -71,7 +67,7 @@ class Request(Frozen):
             recipe=self.recipe,
             target=self.target,
             sources=Sources(self.run, self.data, self.split, self.cache, self.against),
-            progress=lambda what, done, total: _send(pipe, {"progress": [what, done, total]}),
+            progress=lambda what, done, total: tell(pipe, {"progress": [what, done, total]}),
             log=log,
         )
 
@@ -79,7 +75,7 @@ class Request(Frozen):
 def main() -> int:
     """Run one stage; the exit code is that of its error."""
     pipe, parent = int(sys.argv[1]), int(sys.argv[2])
-    _die_with(parent)
+    die_with(parent)
     request = Request.model_validate_json(sys.stdin.buffer.read())
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     work = request.work(pipe)
@@ -90,7 +86,7 @@ def main() -> int:
         return 130
     except Exception as error:  # noqa: BLE001  # the parent is told of every error there is
         known = _known(error, request)
-        _send(pipe, {"error": error_to_json(known)})
+        tell(pipe, {"error": error_to_json(known)})
         with contextlib.suppress(OSError):  # the log may lie on the disk that is full
             traceback.print_exc()
         return known.exit_code
@@ -122,17 +118,6 @@ def _known(error: BaseException, request: Request) -> AllnetEdgeError:
         where=request.folder.parent / "logs" / f"{request.stage}.log",
         fix=f"the log has the whole story; {again}",
     )
-
-
-def _send(pipe: int, message: Mapping[str, object]) -> None:
-    os.write(pipe, json.dumps(message).encode() + b"\n")
-
-
-def _die_with(parent: int) -> None:
-    """A killed build must not leave a stage behind that goes on writing (Linux only)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the call
-        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from allnet_edge.child import ending
 from allnet_edge.device.bench.job import Answer, Job, Tick
 from allnet_edge.errors import (
     AllnetEdgeError,
@@ -149,7 +150,7 @@ class _Listener:
         if self._answer is None:
             said = self.printed.decode(errors="replace").strip().rpartition("\n")[2]
             raise ConversionError(
-                f"measuring {job.candidate} ended with {_ending(code)}" + (f": {said}" * bool(said))
+                f"measuring {job.candidate} ended with {ending(code)}" + (f": {said}" * bool(said))
             )
         return Watched(self._answer, tuple(self._readings), tuple(self._in_first_run()))
 
@@ -162,9 +163,3 @@ class _Listener:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    return f"signal {signal.Signals(-code).name}, a crash in a native library"

@@ -5,18 +5,16 @@ parent writes the job to stdin and reads one JSON object a line from a pipe: tic
 the answer or the error. The arguments are the number of that pipe and the parent's process id.
 """
 
-import ctypes
-import json
-import os
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from allnet_edge.artifacts.bundle import Bundle
 from allnet_edge.artifacts.files import sha256_file
+from allnet_edge.child import die_with
+from allnet_edge.child import tell as send
 from allnet_edge.device.bench.inputs import workload
 from allnet_edge.device.bench.job import Answer, Job, Tick
 from allnet_edge.device.session import Judge
@@ -36,25 +34,24 @@ from allnet_edge.measure.system import peak_rss_mb
 
 Tell = Callable[[Tick], None]
 
-_PR_SET_PDEATHSIG = 1
 _NO_FILE = Path("an image of the benchmark")
 
 
 def main() -> int:
     """Measure one job; the exit code is that of its error."""
     pipe, parent = int(sys.argv[1]), int(sys.argv[2])
-    _die_with(parent)
+    die_with(parent)
     job = Job.model_validate_json(sys.stdin.buffer.read())
     try:
-        answer = answer_of(job, lambda tick: _send(pipe, {"tick": tick.model_dump()}))
+        answer = answer_of(job, lambda tick: send(pipe, {"tick": tick.model_dump()}))
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001  # the parent is told of every error there is
         known = error if isinstance(error, AllnetEdgeError) else _unknown(error, job)
-        _send(pipe, {"error": error_to_json(known)})
+        send(pipe, {"error": error_to_json(known)})
         traceback.print_exc()
         return known.exit_code
-    _send(pipe, {"answer": answer.model_dump(mode="json")})
+    send(pipe, {"answer": answer.model_dump(mode="json")})
     return 0
 
 
@@ -125,17 +122,6 @@ def _unknown(error: Exception, job: Job) -> AllnetEdgeError:
     return AllnetEdgeError(
         f"measuring {job.candidate} failed: {type(error).__name__}: {first_line(error)}"
     )
-
-
-def _send(pipe: int, message: Mapping[str, object]) -> None:
-    os.write(pipe, json.dumps(message).encode() + b"\n")
-
-
-def _die_with(parent: int) -> None:
-    """A killed `bench` must not leave a process behind that heats the device (Linux only)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the call
-        os._exit(1)
 
 
 if __name__ == "__main__":
