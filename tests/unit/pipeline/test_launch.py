@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from allnet_edge.child import ending
 from allnet_edge.errors import (
     AllnetEdgeError,
     ConversionError,
@@ -14,7 +15,7 @@ from allnet_edge.errors import (
     IntegrityError,
     StorageError,
 )
-from allnet_edge.pipeline.launch import _ending, launch
+from allnet_edge.pipeline.launch import launch
 from allnet_edge.pipeline.worker import Request
 from allnet_edge.pipeline.worker import _known as _known_in_worker
 from allnet_edge.progress import silent
@@ -96,7 +97,7 @@ def test_a_worker_whose_parent_is_gone_does_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_how_a_process_ended_in_words(code: int, said: str) -> None:
-    assert said in _ending(code)
+    assert said in ending(code)
 
 
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
