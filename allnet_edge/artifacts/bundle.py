@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from allnet_edge.artifacts import files
+from allnet_edge.artifacts.appearance import APPEARANCE, Appearance
 from allnet_edge.artifacts.device_files import DeviceFiles, is_device_file, read_device_files
 from allnet_edge.artifacts.golden import Golden
 from allnet_edge.artifacts.manifest import (
@@ -36,6 +37,8 @@ class Bundle:
         thresholds: How each candidate's probability becomes a decision, by candidate id; an engine
             made on the device decides like the graph that it was built from.
         device: What this device has compiled and chosen, outside the signature.
+        appearance: How the training cells looked; None in a bundle that was built before this was
+            looked at.
     """
 
     root: Path
@@ -44,6 +47,7 @@ class Bundle:
     thresholds: Mapping[str, Threshold]
     sha256: str
     device: DeviceFiles
+    appearance: Appearance | None = None
 
     @classmethod
     def open(cls, root: Path) -> "Bundle":
@@ -77,6 +81,7 @@ class Bundle:
             _thresholds(root, manifest, device),
             files.sha256_file(root / MANIFEST),
             device,
+            _appearance(root, manifest),
         )
 
     def path(self, name: str) -> Path:
@@ -179,6 +184,12 @@ def _check_hash(root: Path, name: str, sha256: str) -> None:
             where=root / name,
             fix=COPY_AGAIN,
         )
+
+
+def _appearance(root: Path, manifest: BundleManifest) -> Appearance | None:
+    if APPEARANCE not in manifest.files:
+        return None
+    return _parse(files.read_json(root / APPEARANCE), Appearance, root / APPEARANCE)
 
 
 def _thresholds(

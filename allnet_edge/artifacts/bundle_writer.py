@@ -60,9 +60,9 @@ def write_bundle(
         preprocess: How an image becomes the input tensor.
         golden: With outputs and a tolerance for each candidate id.
         contents: Every other file by its path in the bundle: the candidates' models,
-            ``calibration.json``, ``reports/...``, ``docs/...``; a file to copy, or its bytes.
-            ``preprocess.json``, ``threshold.json``, ``golden/...``, ``docs/sbom.cdx.json`` and the
-            manifest are written from the other arguments.
+            ``appearance.json``, ``calibration.json``, ``reports/...``, ``docs/...``; a file to
+            copy, or its bytes. ``preprocess.json``, ``threshold.json``, ``golden/...``,
+            ``docs/sbom.cdx.json`` and the manifest are written from the other arguments.
         reference: The float network's answers on the gate's cells, so that a device can be judged.
         runtimes: For each engine the package and version that the gate was passed with.
         data: The cells that the network was trained and judged on.

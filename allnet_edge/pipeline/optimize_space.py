@@ -14,7 +14,7 @@ from allnet_edge.spec.target import Target, load_target
 
 _SPARSITIES = ("none", "2:4")
 _LEAST_BUDGET_MS = 0.1  # below it lies nothing that this project measures
-_AFTER_THE_FORMS = {"compile", "gate", "benchmark", "report"}
+_AFTER_THE_FORMS = {"compile", "appearance", "gate", "benchmark", "report"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,12 @@ _ALL = (
         settings=lambda r, t: {"sms": list(t.trt_proof_sms), "forms": [f.id for f in forms(r, t)]},
     ),
     Stage(
+        "appearance", "look at how the training cells look", after=("train",),
+        tools=("numpy", "pillow", "opencv-python-headless"),
+        settings=lambda r, _: {"appearance": r.appearance.model_dump(mode="json")},
+        reads_cells=True, reads_run=True,
+    ),
+    Stage(
         "gate", "judge every candidate against the float network",
         after=("reference", "prune", "export_onnx", "export_tflite", "quantize", "qat_onnx",
                "qat_tflite", "mixed", "half"),

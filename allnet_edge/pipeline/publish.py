@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from allnet_edge import __version__
+from allnet_edge.artifacts.appearance import APPEARANCE
 from allnet_edge.artifacts.builddir import BuildDir
 from allnet_edge.artifacts.bundle import is_bundle_of
 from allnet_edge.artifacts.bundle_writer import write_bundle
@@ -32,7 +33,7 @@ from allnet_edge.pipeline.plan import Plan
 from allnet_edge.pipeline.sources import cells_of
 from allnet_edge.pipeline.trtexec import trtexec_files
 
-_LAYOUT = 2  # of a bundle; raised when another file is put into it, so that old ones are renewed
+_LAYOUT = 3  # of a bundle; raised when another file is put into it, so that old ones are renewed
 _REPORTS = ("report.html", "report.md", "report.json")
 _RUNTIMES = {"onnx": "onnxruntime", "litert": "ai-edge-litert"}
 # Largest differences that other machines' kernels may make. Quantized ONNX depends on whether the
@@ -112,6 +113,7 @@ def _write_bundle(
     kept = [by_id[name] for name in choice.order]
     thresholds = json.loads((stages["gate"] / "thresholds.json").read_bytes())
     contents: dict[str, Path | bytes] = {
+        APPEARANCE: stages["appearance"] / APPEARANCE,
         **{f"model/{form.file}": form.path(stages) for form in kept},
         "reports/gate.json": stages["gate"] / "gate.json",
         "reports/flips.csv": stages["gate"] / "flips.csv",

@@ -130,6 +130,19 @@ class MixedSpec(Frozen):
     sensitivity: Literal["none", "parts", "blocks"] = "none"
 
 
+class AppearanceSpec(Frozen):
+    """What a device is told of how the training cells looked.
+
+    Attributes:
+        cells: Training cells that are looked at, and validation cells, at most so many of each.
+        um_per_px: Micrometres to a pixel of a training image, if they are known: then a calibrated
+            microscope can show cells at their true size.
+    """
+
+    cells: int = Field(default=500, ge=20, le=100_000)
+    um_per_px: float | None = Field(default=None, gt=0, le=10)
+
+
 class BenchSpec(Frozen):
     """How latency is measured on the machine that builds.
 
@@ -166,6 +179,7 @@ class Recipe(Frozen):
     calibration: CalibrationSpec = CalibrationSpec()
     mixed: MixedSpec = MixedSpec()
     gate: GateSpec = GateSpec()
+    appearance: AppearanceSpec = AppearanceSpec()
     bench: BenchSpec = BenchSpec()
     phantom: PhantomSpec | None = None
     train: TrainSettings | None = None

@@ -54,5 +54,5 @@ def run(*arguments: object, **options: object) -> "subprocess.CompletedProcess[s
 
 STAGES = (
     "cells", "train", "reference", "prune", "export_onnx", "export_tflite", "quantize", "mixed",
-    "half", "compile", "gate", "benchmark", "report",
+    "half", "compile", "appearance", "gate", "benchmark", "report",
 )  # fmt: skip

@@ -81,7 +81,7 @@ def test_a_trial_stops_before_anything_that_reads_the_gates_answers(teacher: Pat
     names = [stage.name for stage in trial.forms_plan.stages]
     assert names == ["reference", "export_onnx", "export_tflite", "quantize", "mixed", "select"]
     whole = [stage.name for stage in trial.plan.stages]
-    assert whole == [*names[:-1], "gate", "benchmark", "report"]
+    assert whole == [*names[:-1], "appearance", "gate", "benchmark", "report"]
 
 
 def test_runs_whose_folders_have_one_name_get_trials_of_their_own(

@@ -55,7 +55,7 @@ def test_the_embedded_default_has_every_stage(tmp_path: Path) -> None:
     assert plan.embedded
     assert [stage.name for stage in plan.stages] == [
         "cells", "train", "reference", "prune", "export_onnx", "export_tflite", "quantize",
-        "mixed", "half", "compile", "gate", "benchmark", "report",
+        "mixed", "half", "compile", "appearance", "gate", "benchmark", "report",
     ]  # fmt: skip
 
 
@@ -198,13 +198,14 @@ def test_a_key_holds_every_setting_that_changes_the_result(tmp_path: Path) -> No
             "bench": plan.recipe.bench.model_copy(update={"threads": 1}),
             "prune": plan.recipe.prune.model_copy(update={"distil": 0.5}),
             "precisions": ("fp32",),
+            "appearance": plan.recipe.appearance.model_copy(update={"um_per_px": 0.1}),
         }
     )
     changed = replace(plan, recipe=other)
     before = {stage.name: stage.settings(plan.recipe, plan.target) for stage in plan.stages}
     after = {stage.name: stage.settings(changed.recipe, plan.target) for stage in plan.stages}
     differing = {name for name in before if before[name] != after[name]}
-    assert {"prune", "quantize", "compile", "gate", "benchmark", "report"} <= differing
+    assert {"prune", "quantize", "compile", "appearance", "gate", "benchmark", "report"} <= differing
 
 
 class TestAgainstAnotherRun:
