@@ -1,4 +1,4 @@
-"""A bundle at work: from image files to decisions, with the runtime that this machine has."""
+"""A bundle at work: from images to decisions, with the runtime that this machine has."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,9 +10,24 @@ import numpy as np
 from allnet_edge.artifacts.bundle import Bundle
 from allnet_edge.artifacts.manifest import Candidate, Threshold
 from allnet_edge.data.images import SUFFIXES, load
-from allnet_edge.engines.base import Probabilities
+from allnet_edge.engines.base import Images, Probabilities
 from allnet_edge.engines.opening import open_candidate, select
 from allnet_edge.errors import ImageError, IntegrityError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said about one tensor.
+
+    Attributes:
+        probability: 0..1: of the positive class; with more than two classes, of ``label``.
+        label: The class on whose side of the threshold it lies, also when abstaining.
+        uncertain: Why a person has to look; empty where the probability is clear.
+    """
+
+    probability: float
+    label: str
+    uncertain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,7 @@ class Session:
         bundle: As opened and verified.
         candidate: The one in use.
         note: Why it is not the bundle's first choice; empty where it is.
+        threads: CPU threads as asked for; None for all usable cores.
     """
 
     def __init__(
@@ -68,6 +84,7 @@ class Session:
         self.bundle = bundle
         self.candidate: Candidate = selection.candidate
         self.note = selection.note
+        self.threads = threads
         self._runner = open_candidate(bundle, self.candidate, threads)
         self._judge = Judge(bundle, self.candidate)
 
@@ -103,7 +120,19 @@ class Session:
             image = load(path, self.bundle.preprocess)
         except ImageError as error:
             return Decision(path, None, None, abstained=True, reason=f"unusable: {error.what}")
-        return self._judge(self._runner.infer(image[np.newaxis]), path)
+        return self._judge(self.infer(image[np.newaxis]), path)
+
+    def infer(self, images: Images) -> Probabilities:
+        """The network's outputs for tensors that ``data.images`` made; see ``Runner.infer``."""
+        return self._runner.infer(images)
+
+    def judge(self, outputs: Probabilities, where: object = None) -> list[Verdict]:
+        """What the outputs of ``infer`` mean, one verdict an image.
+
+        Raises:
+            IntegrityError: A value that is no probability; ``where`` is what it is about.
+        """
+        return self._judge.verdicts(outputs, where)
 
     def decide_all(self, paths: Iterable[Path]) -> Iterator[Decision]:
         """Decide on image files one after the other, in order."""
@@ -111,7 +140,7 @@ class Session:
 
 
 class Judge:
-    """From one image's outputs to a decision, for one candidate of a bundle."""
+    """From the network's outputs to decisions, for one candidate of a bundle."""
 
     def __init__(self, bundle: Bundle, candidate: Candidate) -> None:
         self._classes = bundle.manifest.classes
@@ -119,7 +148,7 @@ class Judge:
         self._id = candidate.id
 
     def __call__(self, outputs: Probabilities, path: Path) -> Decision:
-        """Decide.
+        """Decide on one image file.
 
         Args:
             outputs: As ``Runner.infer`` gives them for one image.
@@ -128,21 +157,28 @@ class Judge:
         Raises:
             IntegrityError: A value that is no probability.
         """
-        row, rule = outputs[0], self._rule
+        one = self._verdict(outputs[0], path)
+        reason = one.uncertain
+        return Decision(path, one.probability, one.label, abstained=bool(reason), reason=reason)
+
+    def verdicts(self, outputs: Probabilities, where: object = None) -> list[Verdict]:
+        """The same for a batch of tensors; see ``Session.judge``."""
+        return [self._verdict(row, where) for row in outputs]
+
+    def _verdict(self, row: Probabilities, where: object) -> Verdict:
         if row.ndim == 0:
             probability = float(row)
-            label = self._classes[int(probability >= rule.threshold)]
+            label = self._classes[int(probability >= self._rule.threshold)]
         else:
             best = int(row.argmax())
             probability, label = float(row[best]), self._classes[best]
         if not 0 <= probability <= 1:  # also NaN
             raise IntegrityError(
                 f"candidate {self._id} gave {probability} as a probability",
-                where=path,
+                where=where,
                 fix="run `allnet-edge verify` on the bundle",
             )
-        reason = _uncertain(probability, rule)
-        return Decision(path, probability, label, abstained=bool(reason), reason=reason)
+        return Verdict(probability, label, _uncertain(probability, self._rule))
 
 
 def _uncertain(probability: float, rule: Threshold) -> str:
