@@ -140,13 +140,17 @@ def tango_clustered(counts: PairedCounts, confidence: float = 0.95, scale: float
     return tango(gains * share, losses * share, cells * share, z=z)
 
 
-def wilson_clustered(successes: _Ints, cells: _Ints, confidence: float = 0.95) -> Interval:
+def wilson_clustered(
+    successes: _Ints, cells: _Ints, confidence: float = 0.95, *, observed_degrees: bool = False
+) -> Interval:
     """Wilson's interval at the EFFECTIVE number of cells, as ``tango_clustered`` has Tango's.
 
     Args:
         successes: Per patient.
         cells: Per patient; a patient without any says nothing and is left out.
         confidence: One-sided, of each bound.
+        observed_degrees: Take fewer degrees of freedom where few patients carry the variance: see
+            ``_degrees``. Where rare cells come in clumps, the interval covers too seldom otherwise.
     """
     seen = cells > 0
     successes, cells = successes[seen], cells[seen]
@@ -154,7 +158,23 @@ def wilson_clustered(successes: _Ints, cells: _Ints, confidence: float = 0.95) -
         return _NOTHING
     right, n = int(successes.sum()), int(cells.sum())
     share = 1 / _inflation(successes, cells, right / n * (1 - right / n))
-    return wilson(right * share, n * share, z=student_quantile(confidence, cells.size - 1))
+    degrees = _degrees(successes - right / n * cells) if observed_degrees else cells.size - 1
+    return wilson(right * share, n * share, z=student_quantile(confidence, degrees))
+
+
+def _degrees(residuals: npt.NDArray[np.float64]) -> int:
+    """Degrees of freedom of a variance between patients, 1 .. patients - 1.
+
+    Satterthwaite's (1946, Biometrics Bulletin 2:110), with the fourth moment as it is seen, not as
+    a normal distribution has it: 2 V^2 / Var(V) for V = sum of squares, as many as there are
+    patients if they are normal, and near 2 if one patient carries all of it.
+    """
+    patients = residuals.size
+    total, fourth = float((residuals**2).sum()), float((residuals**4).sum())
+    spread = fourth - total**2 / patients
+    if spread <= 0:  # all alike, but for their signs
+        return patients - 1
+    return max(1, min(patients - 1, int(2 * total**2 / spread)))
 
 
 def auc_clustered(
