@@ -49,14 +49,19 @@ FIELDS: Final = """SELECT f.*,
     EXISTS (SELECT 1 FROM pictures WHERE field = f.id AND cell IS NULL) AS pictured
     FROM fields f"""
 
+_CELL: Final = """SELECT c.*, k.id AS k_id, k.at AS k_at, k.verdict AS k_verdict,
+    k.label AS k_label, EXISTS (SELECT 1 FROM pictures WHERE cell = c.id) AS pictured
+    FROM cells c"""
+
 NEWEST: Final = (
     "LEFT JOIN corrections k ON k.id = (SELECT max(id) FROM corrections WHERE cell = c.id)"
 )
 """Joins each cell ``c`` with the correction of it that counts."""
 
-CELLS: Final = f"""SELECT c.*, k.id AS k_id, k.at AS k_at, k.verdict AS k_verdict,
-    k.label AS k_label, EXISTS (SELECT 1 FROM pictures WHERE cell = c.id) AS pictured
-    FROM cells c {NEWEST}"""  # noqa: S608 - our own names
+CELLS: Final = f"{_CELL} {NEWEST}"
+
+CELLS_AS_OF: Final = f"{_CELL} " + NEWEST.replace("c.id)", "c.id AND id <= ?)")
+"""Likewise, without corrections that were made after the one named."""
 
 
 def compact(value: object) -> str:

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from allnet_edge.artifacts.files import sha256_bytes, sync_folder
+from allnet_edge.artifacts.files import sync_folder
 from allnet_edge.device.fields.counts import FieldCounts
 from allnet_edge.device.fields.results import FieldResult
-from allnet_edge.device.store import reading
+from allnet_edge.device.store import adding, reading
 from allnet_edge.device.store.connections import (
     Readers,
     in_words,
@@ -18,6 +18,7 @@ from allnet_edge.device.store.connections import (
     open_writer,
     refuse_damaged,
 )
+from allnet_edge.device.store.extract import Extract
 from allnet_edge.device.store.folder import DATABASE, take
 from allnet_edge.device.store.records import (
     Correction,
@@ -30,15 +31,13 @@ from allnet_edge.device.store.records import (
     StoredField,
     StoredSlide,
 )
-from allnet_edge.device.store.rows import cell_row, digest, field_row, rank, slide_row
+from allnet_edge.device.store.rows import slide_row
 from allnet_edge.device.store.schema import STEPS, migrate
 from allnet_edge.device.store.text import operator_text
 from allnet_edge.device.store.writing import Clock, Turn, Writer, utc_now
 from allnet_edge.errors import StorageError, UsageError
 
-PICTURE_BYTES = 32 << 20
 WHY_CHARACTERS = 200
-_MEDIA_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 class Store:
@@ -170,40 +169,13 @@ class Store:
             UsageError: The slide is over, or a picture that is none.
             IntegrityError: A label that is no class of the slide, or a figure that is none.
         """
-        pictures = dict(cell_pictures or {})
         with self._writer.turn() as turn:
             facts = self._running(turn, slide)
-            rows = [cell_row(cell, facts.classes) for cell in result.cells]
-            values = field_row(result, self._elapsed_ns(slide))
-            field = turn.insert(
-                "fields",
-                {
-                    "sequence": turn.sequence,
-                    "slide": slide,
-                    "stored": turn.at,
-                    **values,
-                    "digest": digest(list(values.values()), [list(row.values()) for row in rows]),
-                },
+            elapsed_ns = self._elapsed_ns(slide)
+            field, ids = adding.add_field(turn, slide, facts, result, elapsed_ns)
+            adding.add_pictures(
+                turn, field, result, ids, picture=picture, cell_pictures=cell_pictures or {}
             )
-            ids = [
-                turn.insert(
-                    "cells",
-                    {
-                        "slide": slide,
-                        "field": field,
-                        **row,
-                        "rank": rank(cell, facts.positive, facts.classes),
-                    },
-                )
-                for cell, row in zip(result.cells, rows, strict=True)
-            ]
-            if picture is not None:
-                _keep(turn, picture, field, None)
-            for cell, key in zip(result.cells, ids, strict=True):
-                if cell.index in pictures:
-                    _keep(turn, pictures.pop(cell.index), field, key)
-            if pictures:
-                raise UsageError(f"pictures of cells that the field has not: {sorted(pictures)}")
         return ids
 
     def correct(self, cell: int, verdict: OperatorVerdict, label: str | None = None) -> None:
@@ -220,28 +192,7 @@ class Store:
                 is needed; one where none is.
         """
         with self._writer.turn() as turn:
-            known = reading.cell(turn.connection, cell)
-            classes = reading.facts(turn.connection, known.slide)[1].classes
-            if verdict == "disagree":
-                label = _other(known, classes, label)
-            elif verdict not in {"agree", "not_a_cell"} or label is not None:
-                raise UsageError(
-                    f"no correction {verdict!r} with the label {label!r}",
-                    fix="agree, not_a_cell, or disagree with a label",
-                )
-            turn.insert(
-                "corrections",
-                {
-                    "sequence": turn.sequence,
-                    "slide": known.slide,
-                    "cell": cell,
-                    "at": turn.at,
-                    "verdict": verdict,
-                    "label": label,
-                },
-            )
-            said = f"cell {cell}: {verdict}" + (f", {label}" if label else "")
-            turn.log("correction", said, known.slide)
+            adding.add_correction(turn, cell, verdict, label)
 
     def end_slide(self, slide: int, why: str) -> None:
         """End a running slide, with the reason for people.
@@ -362,6 +313,10 @@ class Store:
         with self._readers.snapshot() as connection:
             return reading.log_entries(connection, limit, before, slide)
 
+    def extract(self, slide: int) -> Extract:
+        """A slide as it is now, to be read field by field, at any pace, while others write."""
+        return Extract.begin(self._readers, slide)
+
     def check(self) -> None:
         """Read every page and hold every field against its digest; seconds for a large store.
 
@@ -379,15 +334,7 @@ class Store:
             turn.log("opened" if before else "made", "")
             if 0 < before < len(STEPS):
                 turn.log("migrated", f"from schema {before} to {len(STEPS)}")
-            left = turn.connection.execute("SELECT id FROM slides WHERE state = 'running'")
-            for (slide,) in left.fetchall():
-                turn.connection.execute(
-                    "UPDATE slides SET state = 'interrupted', why = ?, ended = coalesce((SELECT "
-                    "stored FROM fields WHERE slide = slides.id ORDER BY id DESC LIMIT 1), "
-                    "started) WHERE id = ?",
-                    ("the program ended without ending the slide", slide),
-                )
-                turn.log("slide interrupted", "", slide)
+            adding.mark_interrupted(turn)
 
     def _running(self, turn: Turn, slide: int) -> NewSlide:
         state, facts = reading.facts(turn.connection, slide)
@@ -404,37 +351,3 @@ class Store:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-
-
-def _keep(turn: Turn, data: bytes, field: int, cell: int | None) -> None:
-    known = next((kind for head, kind in _MEDIA_TYPES.items() if data.startswith(head)), None)
-    if known is None or len(data) > PICTURE_BYTES:
-        raise UsageError(
-            f"a picture of {len(data)} bytes cannot be kept",
-            fix=f"give a PNG or JPEG file of at most {PICTURE_BYTES >> 20} MiB",
-        )
-    turn.insert(
-        "pictures",
-        {
-            "field": field,
-            "cell": cell,
-            "media_type": known,
-            "sha256": sha256_bytes(data),
-            "data": data,
-        },
-    )
-
-
-def _other(cell: StoredCell, classes: tuple[str, ...], label: str | None) -> str:
-    """The class that a disagreement gives a cell."""
-    if label is None:
-        if len(classes) != 2 or cell.label is None:
-            raise UsageError(
-                f"disagreeing on cell {cell.id} needs a label", fix=f"one of {', '.join(classes)}"
-            )
-        return classes[1 - classes.index(cell.label)]
-    if label not in classes:
-        raise UsageError(f"{label!r} is no class of this slide", fix=f"one of {', '.join(classes)}")
-    if label == cell.label and cell.reason is None:
-        raise UsageError(f"cell {cell.id} is {label!r} already", fix="agree")
-    return label
