@@ -21,6 +21,7 @@ from allnet_edge.data.images import decode, fit
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.errors import DataError
 from allnet_edge.measure.appearance import (
+    FEWEST,
     RATE,
     Exposure,
     cell_diameter,
@@ -36,6 +37,8 @@ from allnet_edge.measure.appearance import (
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.progress import Progress, silent
 from allnet_edge.segmentation.nuclei import find_nuclei
+from allnet_edge.segmentation.regions import regions
+from allnet_edge.segmentation.whole_cell import whole_cells
 from allnet_edge.spec.network import Preprocess
 from allnet_edge.spec.recipe import AppearanceSpec
 
@@ -43,8 +46,12 @@ _SEED = 0
 _LOOKED_AT = 32
 _SEGMENTED = 150
 """Smears of each part in which nuclei are looked for, which takes longer than all else."""
+_SEGMENTED_SIDE = 640
+"""Pixels: a larger smear is shrunk to it, as the device does."""
 _ROOM = 1.1
 """The microscope's own mask of a cell is not the training images' mask."""
+_USUAL = 2.5
+"""About the root of 6: the distance that training cells have on average is never far."""
 _DUST = 0.02
 """Share of pixels at an end of the range that does no harm, even if no training cell has any."""
 _LIGHT = 0.9
@@ -108,6 +115,7 @@ def describe(
     def far(looks: _Looks) -> list[float]:
         return [distance(row, mean, covariance) for row in looks.colours]
 
+    stain = _most(far(seen), far(fresh))
     dark = _most(seen.of("dark"), fresh.of("dark"))
     bright = _most(seen.of("bright"), fresh.of("bright"))
     level = _least(seen.of("level"), fresh.of("level"))
@@ -117,12 +125,12 @@ def describe(
             "side": Counter(min(one.width, one.height) for one in training).most_common(1)[0][0],
             "um_per_px": settings.um_per_px,
             "diameter_of": "cell" if background == "black" else "nucleus",
-            "diameter": _diameter(seen.diameters, fresh.diameters),
+            "diameter": _diameter(background, seen.diameters, fresh.diameters),
             "n": len(seen.colours),
             "fitted_on": len(validation),
             "colour_mean": mean.tolist(),
             "colour_covariance": covariance.tolist(),
-            "stain_limit": _most(far(seen), far(fresh)),
+            "stain_limit": None if stain is None else max(_USUAL, stain),
             "sharpness_limit": _least(seen.sharpnesses, fresh.sharpnesses) or None,
             "dark_limit": None if dark is None else max(_DUST, dark),
             "bright_limit": None if bright is None else max(_DUST, bright),
@@ -170,12 +178,18 @@ def _look(
 
 
 def _nucleus_diameters(image: Image.Image) -> list[float]:
-    """Of the nuclei that the border does not cut, as ``segmentation.cell.Cell`` has them."""
-    labels = find_nuclei(np.asarray(image)).labels
-    areas = np.bincount(labels.ravel())
-    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    whole = sorted(set(range(1, areas.size)) - set(border.tolist()))
-    return [2 * math.sqrt(areas[label] / math.pi) for label in whole if areas[label]]
+    """Of the nuclei that the border does not cut, as ``device.field`` measures them."""
+    width = image.width
+    small = image.copy()
+    small.thumbnail((_SEGMENTED_SIDE, _SEGMENTED_SIDE))
+    nuclei = find_nuclei(np.asarray(small))
+    cells = whole_cells(nuclei)
+    areas = np.bincount(cells[cells == nuclei.labels], minlength=int(cells.max()) + 1)
+    return [
+        2 * math.sqrt(areas[one.label] / math.pi) * width / small.width
+        for one in regions(cells)
+        if areas[one.label] and not one.at_border(*cells.shape)
+    ]
 
 
 def _background(index: SampleIndex, training: Sequence[Sample]) -> Background:
@@ -187,25 +201,41 @@ def _background(index: SampleIndex, training: Sequence[Sample]) -> Background:
 
 def _most(training: list[float], validation: list[float], rate: float = RATE) -> float | None:
     own, fitted = (upper_limit(np.array(values), rate) for values in (training, validation))
-    if own is None or fitted is None:
-        return None
-    return round(max(own, fitted), _DIGITS)
+    return None if own is None or fitted is None else round(max(own, fitted), _DIGITS)
 
 
 def _least(training: list[float], validation: list[float], rate: float = RATE) -> float | None:
     own, fitted = (lower_limit(np.array(values), rate) for values in (training, validation))
-    if own is None or fitted is None:
-        return None
-    return round(min(own, fitted), _DIGITS)
+    return None if own is None or fitted is None else round(min(own, fitted), _DIGITS)
 
 
-def _diameter(training: list[float], validation: list[float]) -> list[float] | None:
+def _diameter(
+    background: Background, training: list[float], validation: list[float]
+) -> list[float] | None:
     """Low, median and high; half of the rate for either side."""
-    low, high = (limit(training, validation, RATE / 2) for limit in (_least, _most))
-    if low is None or high is None or low <= 0:
+    if min(len(training), len(validation)) < FEWEST:
         return None
-    ends = (low / _ROOM, float(np.median(training)), high * _ROOM)
-    return [round(end, _DIGITS) for end in ends]
+    if background == "smear":
+        (low, median, high), (least, _, most) = map(_by_area, (training, validation))
+        low, high = min(low, least), max(high, most)
+    else:
+        fewest, largest = (limit(training, validation, RATE / 2) for limit in (_least, _most))
+        median = float(np.median(training))
+        low, high = fewest or median, largest or median
+    return [round(end, _DIGITS) for end in (low / _ROOM, median, high * _ROOM)]
+
+
+def _by_area(diameters: list[float]) -> tuple[float, float, float]:
+    """1 %, half and 99 % of the stained area lie in smaller nuclei.
+
+    By number half of what is found in a smear may be debris and platelets, but they are small.
+    """
+    ordered = np.sort(diameters)
+    below = np.cumsum(ordered**2)
+    low, median, high = (
+        float(ordered[np.searchsorted(below, share * below[-1])]) for share in (RATE, 0.5, 1 - RATE)
+    )
+    return low, median, high
 
 
 def _rounded(values: _Floats) -> _Floats:
