@@ -10,6 +10,7 @@ AllnetEdgeError                 1   a bug of ours, if it is ever seen bare
 |   +-- DeviceMismatchError         a bundle or engine made for another device
 |   +-- StorageError                the disk is full or failing
 |   +-- CameraError                 a camera that is absent, gone, or gives nothing
+|       +-- FrameTimeout                no frame in time; the camera may still be there
 +-- ConversionError             4   a graph could not be converted or compiled
 +-- GateFailed                  5   the compressed network is worse than the margin allows
 +-- BenchmarkInvalid            6   the measurement cannot be trusted
@@ -87,6 +88,10 @@ class StorageError(EnvironmentMismatch):
 
 class CameraError(EnvironmentMismatch):
     """A camera that is absent, was unplugged, or gives no frame."""
+
+
+class FrameTimeout(CameraError):  # noqa: N818 - a state that may pass, as a queue's Empty
+    """No frame within the time allowed; the camera may still be there."""
 
 
 class ConversionError(AllnetEdgeError):

@@ -13,11 +13,13 @@ class Frame:
     """One picture.
 
     Attributes:
-        number: From 0, one more for each frame that the camera delivered; a gap is a lost frame.
+        number: From 0, one more for each whole frame that the camera delivered since its first
+            ``read``; a gap is as many lost frames as numbers are missing. A damaged frame, one
+            that was raised as ``ImageError``, takes no number.
         rgb: uint8 ``[height, width, 3]``, RGB; never written to.
         taken: Wall clock in UTC, for people; it may jump.
         at_ns: ``time.monotonic_ns`` when it arrived, for durations and order.
-        name: Of the file, for a folder or an image; empty for a live camera.
+        name: Of the file, for a folder or an image; empty for a video and a live camera.
     """
 
     number: int
@@ -51,7 +53,10 @@ class CameraFacts:
 
 
 class Camera(Protocol):
-    """A context manager: opened on enter, released on exit; used by one thread at a time."""
+    """A context manager: opened on enter, released on exit, entered once.
+
+    ``read`` is called by one thread at a time; ``facts`` may be read by any, also before enter.
+    """
 
     @property
     def facts(self) -> CameraFacts:
@@ -60,14 +65,19 @@ class Camera(Protocol):
 
     @property
     def finite(self) -> bool:
-        """Whether it ends: a folder or a video, whose every frame is wanted."""
+        """Whether it ends: a folder or a video, whose every delivered frame is wanted.
+
+        A paced one (``rate_hz``) loses frames like a live camera when it is read too late, and
+        still ends; one that begins again at its end (``repeat``) is not finite.
+        """
         ...
 
     def read(self, timeout_s: float) -> Frame | None:
-        """The next frame; None at the end of a finite source.
+        """The next frame; of a live camera the newest. None at the end of a finite source.
 
         Raises:
-            CameraError: No frame within ``timeout_s`` seconds, or the camera is gone.
+            FrameTimeout: No frame within ``timeout_s`` seconds; the next call may have one.
+            CameraError: The camera is gone, and stays so until it is opened anew.
             ImageError: This frame is damaged; the next one may be whole.
         """
         ...
