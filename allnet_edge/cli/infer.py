@@ -12,7 +12,6 @@ import typer
 from rich.table import Column, Table
 
 from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
-from allnet_edge.cli.views.phantom import PHANTOM
 
 if TYPE_CHECKING:
     from allnet_edge.device.session import Decision, Session
@@ -79,17 +78,11 @@ def infer(
 
 
 def _announce(console: Console, session: "Session") -> None:
+    from allnet_edge.device.caveats import caveats
+
     console.say(RESEARCH_USE)
-    if session.bundle.manifest.phantom:
-        console.warn(PHANTOM)
-    if session.note:
-        console.warn(session.note)
-    verdict = session.candidate.verdict
-    if verdict != "pass":
-        console.warn(
-            f"candidate {session.candidate.id} did not pass its gate (verdict "
-            f"{verdict or 'none'}): it may be worse than the network it was made from"
-        )
+    for caveat in caveats(session):
+        console.warn(caveat)
 
 
 def _with_progress(

@@ -11,9 +11,11 @@ from PIL import Image
 from allnet_edge.artifacts.bundle import Bundle
 from allnet_edge.data.images import Tensor, fit
 from allnet_edge.device.cameras.frame import Frame
+from allnet_edge.device.cameras.profile import NOT_CALIBRATED
+from allnet_edge.device.caveats import caveats
 from allnet_edge.device.field import find_cells
 from allnet_edge.device.fields.abstention import Quality
-from allnet_edge.device.fields.geometry import Geometry, ScaleKnown
+from allnet_edge.device.fields.geometry import Geometry
 from allnet_edge.device.fields.results import CellResult, FieldResult, Reason
 from allnet_edge.device.session import Session, Verdict
 from allnet_edge.engines.base import Images
@@ -35,7 +37,7 @@ class FieldAssessor:
         session: Active; whose network decides.
         shadow: Active; a second candidate of the same bundle that is asked beside, never decides.
         scale: Pixels of a training image for one of the camera.
-        scale_known: Where the scale comes from.
+        scale_known: Where it comes from, in the words of ``CameraProfile.scale``.
         notes: What holds for every field, in whole sentences.
         compared: Cells that both networks judged.
         disagreed: Of them, those on different sides of their thresholds.
@@ -49,7 +51,7 @@ class FieldAssessor:
         session: Session,
         *,
         scale: float = 1.0,
-        scale_known: ScaleKnown = "not calibrated",
+        scale_known: str = NOT_CALIBRATED,
         shadow: Session | None = None,
     ) -> None:
         if not 0 < scale < float("inf"):
@@ -63,7 +65,7 @@ class FieldAssessor:
         self.scale, self.scale_known = scale, scale_known
         self._geometry = Geometry.of(session.bundle, scale, scale_known)
         self._quality = Quality(session.bundle.appearance)
-        self.notes = self._geometry.notes
+        self.notes = (*caveats(session), *self._geometry.notes)
         self.compared = self.disagreed = 0
 
     @property

@@ -1,24 +1,21 @@
 """How a cell of a field becomes an image like those that a bundle was trained on."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from allnet_edge.artifacts.bundle import Bundle
+from allnet_edge.device.cameras import profile
 from allnet_edge.segmentation.cutting import Background
 
-ScaleKnown = Literal["micrometres", "matched by cell size", "not calibrated"]
-"""Where the scale of a camera comes from."""
-
 NO_APPEARANCE = (
-    "the bundle does not say what its training images look like (no appearance.json): cells are "
-    "cut out with their surroundings, and neither stain, exposure nor size is checked"
+    "The bundle does not say what its training images look like (no appearance.json): cells are "
+    "cut out with their surroundings, and neither stain, exposure nor size is checked."
 )
 NOT_CALIBRATED = (
-    "the camera is not calibrated: cells are shown to the network at the size they have in the "
-    "picture, which may not be the size that it was trained on"
+    "The camera is not calibrated: cells are shown to the network at the size they have in the "
+    "picture, which may not be the size that it was trained on."
 )
 MATCHED = (
-    "the scale was matched by cell size, not measured: the size of a cell says nothing about it"
+    "The scale was matched by cell size, not measured: the size of a cell says nothing about it."
 )
 
 
@@ -41,7 +38,7 @@ class Geometry:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, bundle: Bundle, scale: float, known: ScaleKnown) -> "Geometry":
+    def of(cls, bundle: Bundle, scale: float, known: str) -> "Geometry":
         """The geometry of a bundle's training images.
 
         Args:
@@ -49,13 +46,13 @@ class Geometry:
             scale: See ``scale``.
             known: Where it comes from; one that is not known tells nothing about a nucleus.
         """
-        notes = {"not calibrated": [NOT_CALIBRATED], "matched by cell size": [MATCHED]}.get(
+        notes = {profile.NOT_CALIBRATED: [NOT_CALIBRATED], profile.MATCHED: [MATCHED]}.get(
             known, []
         )
         appearance = bundle.appearance
         if appearance is None:
             side = bundle.preprocess.crop or bundle.preprocess.size
             return cls(side, scale, "smear", None, (NO_APPEARANCE, *notes))
-        told = known != "not calibrated" and appearance.diameter_of == "nucleus"
+        told = known != profile.NOT_CALIBRATED and appearance.diameter_of == "nucleus"
         nucleus = appearance.diameter[1] / scale if told and appearance.diameter else None
         return cls(appearance.side, scale, appearance.background, nucleus, tuple(notes))

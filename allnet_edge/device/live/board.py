@@ -41,12 +41,14 @@ class Board:
     Args:
         queue: Items that may wait.
         drop: What happens when the queue is full.
+        most: A slide is full after so many fields; None: never.
     """
 
-    def __init__(self, queue: int, drop: Drop) -> None:
+    def __init__(self, queue: int, drop: Drop, most: int | None = None) -> None:
         self._changed = threading.Condition()
         self._queue = deque[Item]()
-        self._limit, self._drop = queue, drop
+        self._limit, self._drop, self._most = queue, drop, most
+        self._taken = 0
         self._counters = Counters()
         self._busy = self._stopping = self._lost = self._ended = self._accepting = False
         self._wanted = 0
@@ -96,7 +98,8 @@ class Board:
         return len(self._queue) >= self._limit
 
     def _takes(self, item: Item) -> bool:
-        return self._accepting and not self._stopping and item.slide == self._slide
+        open_for_more = self._accepting and not self._enough() and not self._stopping
+        return open_for_more and item.slide == self._slide
 
     def _drop_oldest(self) -> None:
         # What is only to be stored is counted already, and costs the worker nothing.
@@ -119,8 +122,14 @@ class Board:
             if item.frame is not None:
                 self._counters.waiting -= 1
                 self._counters.captured += 1
+                self._taken += 1
+                if self._enough():
+                    self._discard()
             self._changed.notify_all()
             return item
+
+    def _enough(self) -> bool:
+        return self._most is not None and self._taken >= self._most
 
     def done(self, item: Item) -> None:
         """The item's result is stored."""
@@ -139,14 +148,14 @@ class Board:
 
     @property
     def accepting(self) -> int | None:
-        """The slide that frames go to now; None while none is open or one is being closed."""
+        """The slide that frames go to now; None while none is open, or it is full or closing."""
         with self._changed:
-            return self._slide if self._accepting else None
+            return self._slide if self._accepting and not self._enough() else None
 
     def open_slide(self, slide: int) -> None:
         """From now on frames are fields of this slide."""
         with self._changed:
-            self._slide, self._accepting, self._wanted = slide, True, 0
+            self._slide, self._accepting, self._wanted, self._taken = slide, True, 0, 0
             self._changed.notify_all()
 
     def close_slide(self, *, finish_waiting: bool) -> None:
@@ -201,15 +210,12 @@ class Board:
             wish: Only when somebody asked for a frame.
         """
         with self._changed:
-            return self._changed.wait_for(
-                lambda: (
-                    not self._stopping
-                    and self._accepting
-                    and not self._ended
-                    and (self._wanted > 0 or not wish)
-                ),
-                timeout_s,
-            )
+            self._changed.wait_for(lambda: self._stopping or self._gives(wish), timeout_s)
+            return not self._stopping and self._gives(wish)
+
+    def _gives(self, wish: bool) -> bool:
+        open_for_more = self._accepting and not self._ended and not self._enough()
+        return open_for_more and (self._wanted > 0 or not wish)
 
     # How it stands
 
@@ -227,7 +233,7 @@ class Board:
                 return "failed"
             if self._slide is None:
                 return "camera lost" if self._lost else "idle"
-            if self._ended and self._at_rest():
+            if (self._ended or self._enough()) and self._at_rest():
                 return "finished"
             return "camera lost" if self._lost else "running"
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic_ns
@@ -22,7 +22,7 @@ BACK_S = 1.0  # a wall clock that goes back by less is being adjusted, not set
 
 @dataclass
 class Sight:
-    """What the reader last saw; each attribute is replaced whole, so that it can be read at once.
+    """What the reader last saw; other threads may look at any time.
 
     Attributes:
         frame: The newest whole frame.
@@ -31,7 +31,6 @@ class Sight:
 
     frame: Frame | None = None
     trouble: str = ""
-    _last: Frame | None = field(default=None, repr=False)
 
 
 class Reader(threading.Thread):
@@ -41,6 +40,7 @@ class Reader(threading.Thread):
         camera: Open.
         board: Where fields go and frames are accounted for.
         capture: How fields are chosen.
+        check: Of whole frames.
         timeout_s: Without a frame for so long the camera counts as lost.
         log: Told what happened: a kind and a detail.
         changed: Called after each frame.
@@ -52,6 +52,7 @@ class Reader(threading.Thread):
         board: Board,
         *,
         capture: Capture,
+        check: FrameCheck,
         timeout_s: float,
         log: Callable[[str, str], None],
         changed: Callable[[], None],
@@ -60,7 +61,7 @@ class Reader(threading.Thread):
         self.sight = Sight()
         self._camera, self._capture, self._board = camera, capture, board
         self._timeout_s, self._log, self._changed = timeout_s, log, changed
-        self._chooser, self._check = FieldChooser(), FrameCheck()
+        self._chooser, self._check = FieldChooser(), check
         self._slide: int | None = None
         self._last: Frame | None = None
 
@@ -101,7 +102,7 @@ class Reader(threading.Thread):
         if slide is not None and slide != self._slide:
             self._slide = slide
             self._chooser.forget()
-            self._check = FrameCheck()
+            self._check.reset()
         why = self._check.check(frame)
         self.sight.trouble = "" if why is None else why[1]
         if slide is None:

@@ -11,6 +11,8 @@ from types import TracebackType
 
 from allnet_edge.data.images import Tensor
 from allnet_edge.device.cameras.frame import Camera, Frame
+from allnet_edge.device.cameras.health import FrameCheck
+from allnet_edge.device.cameras.profile import NOT_CALIBRATED
 from allnet_edge.device.fields.assess import FieldAssessor
 from allnet_edge.device.fields.counts import FieldCounts
 from allnet_edge.device.fields.results import FieldResult
@@ -83,10 +85,11 @@ class Live:
         finite = self._camera.finite
         self._capture: Capture = self._settings.capture or ("every" if finite else "auto")
         drop = self._settings.drop or ("wait" if finite else "latest")
-        self._board = Board(self._settings.queue, drop)
+        self._board = Board(self._settings.queue, drop, self._settings.most_fields)
         self._reader = Reader(
             self._camera, self._board, capture=self._capture,
-            timeout_s=self._settings.frame_timeout_s, log=self._note, changed=self._changed,
+            check=self._check(), timeout_s=self._settings.frame_timeout_s, log=self._note,
+            changed=self._changed,
         )  # fmt: skip
         self._worker = Worker(
             self._assessor, self._board, watch, store=self._keep, stored=self._stored,
@@ -200,7 +203,8 @@ class Live:
         counts = list(self._counts)
         if self._store is not None and slide is not None:
             counts = self._store.counts(slide, corrected=False)
-        return summarise(counts, manifest.positive, manifest.classes)
+        notes = self._assessor.notes
+        return summarise(counts, manifest.positive, manifest.classes, notes=notes)
 
     # What others see
 
@@ -248,6 +252,11 @@ class Live:
     def subscribe(self, limit: int = EVENTS) -> Subscription:
         """Listen to what happens from now on, at most ``limit`` events behind."""
         return self._hub.subscribe(limit)
+
+    def _check(self) -> FrameCheck:
+        """Pictures of a folder may come from anywhere, unless a calibration is to hold for them."""
+        files = self._camera.facts.kind in {"folder", "image"}
+        return FrameCheck(fixed_size=not files or self._assessor.scale_known != NOT_CALIBRATED)
 
     # Called by the threads
 

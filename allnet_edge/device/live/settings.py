@@ -24,6 +24,7 @@ class LiveSettings:
         drop: See ``Drop``; None: ``wait`` for a source that ends, else ``latest``.
         keep_pictures: Store the picture of each field and cell; off, so that no image of a person
             is kept unless somebody asks for it.
+        most_fields: A slide ends by itself after so many assessed fields; None: it does not.
         frame_timeout_s: Without a frame for so long a camera counts as lost.
         picture_bytes: Memory for the pictures of the latest cells.
 
@@ -35,10 +36,12 @@ class LiveSettings:
     queue: int = 4
     drop: Drop | None = None
     keep_pictures: bool = False
+    most_fields: int | None = None
     frame_timeout_s: float = 2.0
     picture_bytes: int = 16_000_000
 
     def __post_init__(self) -> None:
-        for name in ("queue", "frame_timeout_s", "picture_bytes"):
-            if getattr(self, name) <= 0:
-                raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
+        for name in ("queue", "most_fields", "frame_timeout_s", "picture_bytes"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UsageError(f"{name} must be positive, not {value}")
