@@ -1,0 +1,126 @@
+"""Serve the microscope's page: live view, slides, corrections, exports; REST beside it."""
+
+import signal
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
+
+if TYPE_CHECKING:
+    from allnet_edge.device.cameras.profile import CameraProfile
+
+RESEARCH_USE = "Research use only: this is no diagnosis."
+DEFAULT_STORE = Path("slides")
+INTERRUPTED = 130
+
+app = verb_app()
+
+
+class CaptureMode(str, Enum):
+    """How fields are chosen from the frames of a camera."""
+
+    auto = "auto"
+    every = "every"
+    manual = "manual"
+
+
+@app.command()
+def serve(
+    *,
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="csi://0, v4l2:///dev/video0, rtsp://..., http://..., a video, an image or a "
+            "folder of images; without it fields are uploaded."
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; any but a loopback address needs --token-file.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Its one line must be known to every client.")
+    ] = None,
+    store: Annotated[Path, typer.Option(help="Folder of the slides.")] = DEFAULT_STORE,
+    profile: Annotated[
+        Path | None, typer.Option(help="The camera's, from `allnet-edge camera --save`.")
+    ] = None,
+    um_per_px: Annotated[
+        float | None, typer.Option(help="Micrometres per camera pixel, instead of a profile.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Frames a second of a folder or a video.")
+    ] = None,
+    capture: Annotated[
+        CaptureMode | None,
+        typer.Option(help="Default: every frame of a source that ends, else auto."),
+    ] = None,
+    shadow: Annotated[
+        str | None, typer.Option(help="A second candidate, asked beside; disagreement is counted.")
+    ] = None,
+    candidate: Annotated[
+        str | None, typer.Option(help="Use this candidate, not the bundle's choice.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    keep_images: Annotated[
+        bool, typer.Option("--keep-images", help="Store the pictures of fields and cells.")
+    ] = False,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Serve the page of the microscope until it is ended by Ctrl-C or SIGTERM.
+
+    Listens on this machine alone unless it is told otherwise and given a token. An open slide is
+    ended as interrupted, and its field in work is stored.
+    """
+    from allnet_edge.device.service.server import serve as serve_until_ended
+    from allnet_edge.device.service.settings import ServiceSettings
+    from allnet_edge.device.service.token import read_token
+    from allnet_edge.device.service.workbench import WorkOptions
+
+    console = Console(as_json=as_json, quiet=quiet)
+    token = None if token_file is None else read_token(token_file)
+    settings = ServiceSettings(host=host, port=port, token=token)
+    options = WorkOptions(
+        bundle=bundle,
+        store=store,
+        source=source,
+        profile=_profile(profile, um_per_px),
+        rate_hz=rate,
+        capture=None if capture is None else capture.value,
+        candidate=candidate,
+        shadow=shadow,
+        threads=threads,
+        keep_pictures=keep_images,
+    )
+    console.say(RESEARCH_USE)
+    if not settings.local:
+        console.warn("other machines can reach this server; its token travels unencrypted")
+
+    def listening(address: str) -> None:
+        if as_json:
+            console.result({"address": address, "research_use_only": True}, address)
+        else:
+            console.say(f"open {address}")
+
+    number = serve_until_ended(options, settings, listening)
+    if number == signal.SIGINT:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _profile(path: Path | None, um_per_px: float | None) -> "CameraProfile | None":
+    from allnet_edge.device.cameras.profile import CameraProfile, read_profile
+    from allnet_edge.errors import UsageError
+    from allnet_edge.spec.base import parse
+
+    if path is not None and um_per_px is not None:
+        raise UsageError("--profile and --um-per-px exclude each other", fix="give one of them")
+    if path is not None:
+        return read_profile(path)
+    if um_per_px is None:
+        return None
+    return parse({"name": "given", "um_per_px": um_per_px}, CameraProfile, where="--um-per-px")
