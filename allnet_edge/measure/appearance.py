@@ -143,9 +143,9 @@ def sharpness(tensor: Tensor, background: Background) -> float | None:
     for _ in range(2):
         grey = _binomial(_binomial(grey).T).T
     middle = grey[1:-1, 1:-1]
-    across, down = grey[1:-1, 2:] - middle, grey[2:, 1:-1] - middle
-    curved = grey[1:-1, 2:] + grey[1:-1, :-2] + grey[2:, 1:-1] + grey[:-2, 1:-1] - 4 * middle
-    slope, bend = across**2 + down**2, curved**2
+    around = (grey[1:-1, 2:], grey[1:-1, :-2], grey[2:, 1:-1], grey[:-2, 1:-1])
+    steps = np.stack([neighbour - middle for neighbour in around])
+    slope, bend = (steps**2).sum(axis=0) / 2, steps.sum(axis=0) ** 2
     if background == "black":
         inside = eroded(_cell(tensor), _REACH)[_REACH:-_REACH, _REACH:-_REACH]
         if inside.sum() < _LEAST * tensor.shape[0] * tensor.shape[1]:
