@@ -32,6 +32,7 @@ from allnet_edge.device.store.store import Store
 from allnet_edge.errors import StorageError, UsageError
 
 LOG_LINES = 256
+IMAGES = frozenset({"folder", "image"})
 
 
 class Live:
@@ -67,6 +68,7 @@ class Live:
         self._lock = threading.Lock()
         self._told: State = "idle"
         self._latest: tuple[Frame, FieldResult] | None = None
+        self._slide: int | None = None
         self._slides = self._cells = 0
         self._counts: list[FieldCounts] = []
         self._spans: dict[str, int] = {}
@@ -82,9 +84,9 @@ class Live:
         watch = BundleWatch(session.bundle, used)
         watch.check()
         self._camera.__enter__()
-        finite = self._camera.finite
-        self._capture: Capture = self._settings.capture or ("every" if finite else "auto")
-        drop = self._settings.drop or ("wait" if finite else "latest")
+        images = self._camera.facts.kind in IMAGES
+        self._capture: Capture = self._settings.capture or ("every" if images else "auto")
+        drop = self._settings.drop or ("wait" if self._camera.finite else "latest")
         self._board = Board(self._settings.queue, drop, self._settings.most_fields)
         self._reader = Reader(
             self._camera, self._board, capture=self._capture,
@@ -139,7 +141,7 @@ class Live:
             facts = self._facts(name)
             slide = self._slides if self._store is None else self._store.start_slide(facts)
             self._tally, self._counts = Tally(), []
-            self._latest = None
+            self._latest, self._slide = None, slide
             self._board.open_slide(slide)
         self._publish(Event("slide", self.status(), slide, detail="started"))
         self._changed()
@@ -198,11 +200,10 @@ class Live:
         self._changed()
 
     def summary(self) -> SlideSummary:
-        """Of the open slide, or without a store of the last one."""
-        manifest, slide = self._assessor.bundle.manifest, self._board.slide
-        counts = list(self._counts)
-        if self._store is not None and slide is not None:
-            counts = self._store.counts(slide, corrected=False)
+        """Of the open slide, else of the last one."""
+        manifest, counts = self._assessor.bundle.manifest, list(self._counts)
+        if self._store is not None and self._slide is not None:
+            counts = self._store.counts(self._slide, corrected=False)
         notes = self._assessor.notes
         return summarise(counts, manifest.positive, manifest.classes, notes=notes)
 
@@ -255,8 +256,8 @@ class Live:
 
     def _check(self) -> FrameCheck:
         """Pictures of a folder may come from anywhere, unless a calibration is to hold for them."""
-        files = self._camera.facts.kind in {"folder", "image"}
-        return FrameCheck(fixed_size=not files or self._assessor.scale_known != NOT_CALIBRATED)
+        images = self._camera.facts.kind in IMAGES
+        return FrameCheck(fixed_size=not images or self._assessor.scale_known != NOT_CALIBRATED)
 
     # Called by the threads
 

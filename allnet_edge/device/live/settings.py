@@ -19,7 +19,8 @@ class LiveSettings:
     """How a live session works.
 
     Attributes:
-        capture: See ``Capture``; None: ``every`` for a source that ends, else ``auto``.
+        capture: See ``Capture``; None: ``every`` for image files, whose each is a field, else
+            ``auto``.
         queue: Fields that may wait for the worker, at least 1.
         drop: See ``Drop``; None: ``wait`` for a source that ends, else ``latest``.
         keep_pictures: Store the picture of each field and cell; off, so that no image of a person
