@@ -1,7 +1,5 @@
 """Decide on images with a bundle: probability, label, or abstention with its reason."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -12,6 +10,9 @@ import typer
 from rich.table import Column, Table
 
 from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
+from allnet_edge.cli.views.field import csv_row, header
+from allnet_edge.cli.views.infer_fields import infer_fields
+from allnet_edge.cli.views.scale import MicrometresOption, ProfileOption, profile_of
 
 if TYPE_CHECKING:
     from allnet_edge.device.session import Decision, Session
@@ -47,21 +48,37 @@ def infer(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 9 when any image is unusable.")
     ] = False,
+    field: Annotated[
+        bool, typer.Option("--field", help="Each image is a field of view: find its white cells.")
+    ] = False,
+    profile: ProfileOption = None,
+    um_per_px: MicrometresOption = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Decide on images with a bundle.
 
     An image that cannot be read is reported with its reason and the run goes on; the exit code
-    is 9 when no image was usable, and with --strict when any was not.
+    is 9 when no image was usable, and with --strict when any was not. With --field, csv has a row
+    a cell and jsonl a line a field.
     """
     from allnet_edge.artifacts.bundle import Bundle
     from allnet_edge.device.session import Session, image_files
+    from allnet_edge.errors import UsageError
 
     console = Console(as_json=as_json, quiet=quiet)
+    if not field and (profile is not None or um_per_px is not None):
+        raise UsageError(
+            "a calibration is of a camera's fields", fix="add --field, or leave it out"
+        )
     files = image_files(paths)
     session = Session(Bundle.open(bundle), candidate=candidate, threads=threads)
     _announce(console, session)
+    if field:
+        known = profile_of(profile, um_per_px)
+        usable = infer_fields(session, files, known, console, form.value)
+        _leave(len(files) - usable, len(files), console, strict=strict)
+        return
     with session, console.progress() as progress:
         decided = _with_progress(session.decide_all(files), len(files), progress)
         if as_json or form is Format.table:
@@ -70,10 +87,13 @@ def infer(
             decisions = _stream(decided, form, console)
     if as_json or form is Format.table:
         console.result(_payload(session, decisions), _table(decisions))
-    unusable = sum(not one.usable for one in decisions)
+    _leave(sum(not one.usable for one in decisions), len(decisions), console, strict=strict)
+
+
+def _leave(unusable: int, images: int, console: Console, *, strict: bool) -> None:
     if unusable:
-        console.warn(f"{unusable} of {len(decisions)} images could not be used")
-    if unusable == len(decisions) or (strict and unusable):
+        console.warn(f"{unusable} of {images} images could not be used")
+    if unusable == images or (strict and unusable):
         raise typer.Exit(UNUSABLE)
 
 
@@ -98,45 +118,26 @@ def _stream(decisions: "Iterable[Decision]", form: Format, console: Console) -> 
     """Print each decision as it comes, one line each."""
     seen = []
     if form is Format.csv:
-        console.line(_csv_row(COLUMNS))
+        console.line(csv_row(COLUMNS))
     for decision in decisions:
         fields = decision.to_json()
         line = (
-            _csv_row(fields[name] for name in COLUMNS) if form is Format.csv else json.dumps(fields)
+            csv_row(fields[name] for name in COLUMNS) if form is Format.csv else json.dumps(fields)
         )
         console.line(line)
         seen.append(decision)
     return seen
 
 
-def _csv_row(values: Iterable[object]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(values)
-    return text.getvalue()
-
-
 def _payload(session: "Session", decisions: "list[Decision]") -> dict[str, object]:
-    rule, candidate = session.threshold, session.candidate
-    manifest = session.bundle.manifest
-    return {
-        "bundle": manifest.name,
-        "model": manifest.model,
-        "classes": list(manifest.classes),
-        "positive": manifest.positive,
-        "phantom": manifest.phantom,
-        "candidate": candidate.model_dump(
-            mode="json", include={"id", "engine", "precision", "verdict"}
-        ),
-        "threshold": rule.model_dump(mode="json"),
-        "note": session.note,
-        "research_use_only": True,
+    return header(session) | {
         "counts": {
             "images": len(decisions),
             "usable": sum(one.usable for one in decisions),
             "abstained": sum(one.usable and one.abstained for one in decisions),
             **{
                 name: sum(one.label == name and not one.abstained for one in decisions)
-                for name in manifest.classes
+                for name in session.bundle.manifest.classes
             },
         },
         "results": [one.to_json() for one in decisions],

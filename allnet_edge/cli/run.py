@@ -15,10 +15,10 @@ import typer
 
 from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
 from allnet_edge.cli.views.field import field_json, header
+from allnet_edge.cli.views.scale import MicrometresOption, ProfileOption, profile_of
 from allnet_edge.cli.views.slide import progress_line, summary_table
 
 if TYPE_CHECKING:
-    from allnet_edge.device.cameras.profile import CameraProfile
     from allnet_edge.device.fields.summary import SlideSummary
     from allnet_edge.device.live.events import Event, Subscription
     from allnet_edge.device.live.session import Live
@@ -61,12 +61,8 @@ def run(
         Path | None, typer.Option(help="Keep the slide in the store of this folder.")
     ] = None,
     name: Annotated[str, typer.Option(help="Of the slide; no patient data, please.")] = "",
-    profile: Annotated[
-        Path | None, typer.Option(help="The camera's profile, with its calibration.")
-    ] = None,
-    um_per_px: Annotated[
-        float | None, typer.Option(help="Micrometres per camera pixel; over the profile's.")
-    ] = None,
+    profile: ProfileOption = None,
+    um_per_px: MicrometresOption = None,
     capture: Annotated[
         CaptureChoice | None,
         typer.Option(
@@ -116,7 +112,7 @@ def run(
     from allnet_edge.device.store.store import Store
 
     console = Console(as_json=as_json, quiet=quiet)
-    opened, known = Bundle.open(bundle), _profile(profile, um_per_px)
+    opened, known = Bundle.open(bundle), profile_of(profile, um_per_px)
     settings = LiveSettings(
         capture=None if capture is None else capture.value,
         keep_pictures=keep_pictures,
@@ -148,18 +144,6 @@ def run(
     if summary.fields == 0:
         console.warn("no field could be used")
         raise typer.Exit(UNUSABLE)
-
-
-def _profile(path: Path | None, um_per_px: float | None) -> "CameraProfile":
-    from allnet_edge.device.cameras.profile import CameraProfile, read_profile
-    from allnet_edge.spec.base import parse
-
-    profile = CameraProfile() if path is None else read_profile(path)
-    if um_per_px is None:
-        return profile
-    return parse(
-        profile.model_dump() | {"um_per_px": um_per_px}, CameraProfile, where="--um-per-px"
-    )
 
 
 class _Until:

@@ -1,6 +1,8 @@
 """One field of view as plain data, and the cells of fields as rows."""
 
-from collections.abc import Iterator, Sequence
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,6 +65,13 @@ def _cell_json(cell: "CellResult") -> dict[str, object]:
         "shadow": cell.shadow,
         "stain_distance": cell.stain_distance,
     }
+
+
+def csv_row(values: Iterable[object]) -> str:
+    """One line, without its end."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(values)
+    return text.getvalue()
 
 
 def cell_rows(result: "FieldResult") -> Iterator[tuple[object, ...]]:

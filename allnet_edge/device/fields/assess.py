@@ -38,6 +38,7 @@ class FieldAssessor:
         shadow: Active; a second candidate of the same bundle that is asked beside, never decides.
         scale: Pixels of a training image for one of the camera.
         scale_known: Where it comes from, in the words of ``CameraProfile.scale``.
+        geometry: Of the cut-outs.
         notes: What holds for every field, in whole sentences.
         compared: Cells that both networks judged.
         disagreed: Of them, those on different sides of their thresholds.
@@ -63,9 +64,9 @@ class FieldAssessor:
             )  # fmt: skip
         self.session, self.shadow = session, shadow
         self.scale, self.scale_known = scale, scale_known
-        self._geometry = Geometry.of(session.bundle, scale, scale_known)
+        self.geometry = Geometry.of(session.bundle, scale, scale_known)
         self._quality = Quality(session.bundle.appearance)
-        self.notes = (*caveats(session), *self._geometry.notes)
+        self.notes = (*caveats(session), *self.geometry.notes)
         self.compared = self.disagreed = 0
 
     @property
@@ -83,7 +84,7 @@ class FieldAssessor:
             IntegrityError: The network gave a value that is no probability.
         """
         clock = _Clock()
-        cells = find_cells(frame.rgb, diameter=self._geometry.nucleus)
+        cells = find_cells(frame.rgb, diameter=self.geometry.nucleus)
         clock.lap("find")
         tensors, refused = self._tensors(frame.rgb, cells)
         clock.lap("cut_out")
@@ -130,7 +131,7 @@ class FieldAssessor:
         return tensors, refused
 
     def _tensor(self, rgb: Field, cell: Cell) -> Tensor:
-        geometry = self._geometry
+        geometry = self.geometry
         picture = cut_out(
             rgb, cell, side=geometry.side, scale=geometry.scale, background=geometry.background
         )
