@@ -110,8 +110,10 @@ def camera(
     matched = None if sizes is None else sizes.matched()
     profile = _calibrated(before, found, measured, bundle, matched)
     notes = (_forgotten(before, profile), SIZE_IS_LOST if matched is not None else None)
+    misfit = before.misfit(found.facts.width, found.facts.height)  # mended by what is stored now
     for warning in (*found.warnings, *filter(None, notes)):
-        console.warn(warning)
+        if warning != misfit:
+            console.warn(warning)
     if save is not None:
         write_profile(save, profile)
     console.result(*camera_view(found, profile, measured, matched, save))

@@ -21,6 +21,7 @@ KNOWN = (
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _USER = re.compile(r"(?<=://)[^\s\"']*@")
+_USER_OF_ADDRESS = re.compile(r"(?<=://).*@", re.S)
 _SECRET_IN_QUERY = re.compile(
     r"([?&;][^=&;\s]*(?:pass|pwd|token|secret|auth|key|credential)[^=&;\s]*)=[^&;\s\"']*", re.I
 )
@@ -51,7 +52,8 @@ def without_password(source: str) -> str:
     Where a ``/`` or ``@`` inside a password makes it doubtful where the host begins, more is
     replaced rather than less.
     """
-    shown = _USER.sub(_user, source)
+    alone = _SCHEME.match(source) is not None  # else a pipeline, with an address somewhere in it
+    shown = (_USER_OF_ADDRESS if alone else _USER).sub(_user, source)
     shown = _SECRET_IN_QUERY.sub(r"\1=***", shown)
     return _SECRET_PROPERTY.sub(r"\1=***", shown)
 
@@ -61,7 +63,7 @@ def _user(match: re.Match[str]) -> str:
     text = match[0][:-1]
     before_slash, slash, _ = text.partition("/")
     user, colon, _ = before_slash.partition(":")
-    if slash and not colon and "@" not in before_slash:
+    if slash and ":" not in text and "@" not in before_slash:
         return match[0]
     sure = colon and not slash and "@" not in text
     return f"{user}:***@" if sure else "***@"

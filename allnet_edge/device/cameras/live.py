@@ -110,8 +110,8 @@ class LiveCamera(Generic[Raw]):
         try:
             with self._changed:
                 self._changed.wait_for(lambda: self._opened or self._over, self._open_s)
-                self._raise_if_over()
-                if not self._opened:
+                if not self._opened:  # one that opened and left at once is told when it is read
+                    self._raise_if_over()
                     raise CameraError(
                         f"the camera did not open within {self._open_s:g} s",
                         where=self._facts.source,

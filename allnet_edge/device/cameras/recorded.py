@@ -109,6 +109,7 @@ class RecordedCamera:
         if self._pace is not None:
             due = self._pace.wait(self._due, timeout_s)
             self._skip(due - self._due)
+        arrived = self._clock()  # before decoding, as of a live camera
         try:
             found = self._recording.next()
             if found is None and self._repeat and self._fresh:
@@ -122,7 +123,7 @@ class RecordedCamera:
         if found is None:
             self._ended = True
             return None
-        return self._frame(*found)
+        return self._frame(*found, arrived)
 
     def _skip(self, count: int) -> None:
         if count > 0:
@@ -133,11 +134,11 @@ class RecordedCamera:
         self._recording.open()
         self._fresh = 0
 
-    def _frame(self, rgb: Field, name: str) -> Frame:
+    def _frame(self, rgb: Field, name: str, at_ns: int) -> Frame:
         height, width = rgb.shape[:2]
         if (width, height) != (self._facts.width, self._facts.height):
             self._facts = replace(self._facts, width=width, height=height)
         number = self._due - self._damaged
         self._due += 1
         self._fresh += 1
-        return Frame(number, rgb, datetime.now(timezone.utc), self._clock(), name)
+        return Frame(number, rgb, datetime.now(timezone.utc), at_ns, name)
