@@ -40,10 +40,10 @@ _BLACK = 8  # of 255: at most this in every channel is no cell
 _CLIPPED = 8  # grey levels from either end of the range, at which a channel tells nothing more
 _LEAST = 0.01  # share of the image that a cell must cover for anything to be said of it
 _REACH = 3  # pixels that the sharpness looks to each side
-_BRIGHTEST = 95  # percentile
+_BRIGHTEST = 0.95
 _FLOOR = 2.5e-5  # variance: (0.005)^2 of optical density, less than two cameras differ by
 _DENSITY: Floats = -np.log10((np.arange(256) + 1) / 256)
-_GREY = np.array([0.299, 0.587, 0.114])  # Rec. 601
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Exposure:
     Attributes:
         dark: Share of the pixels with a channel at the lower end of its range.
         bright: Share of the pixels with a channel at the upper end.
-        level: 95th percentile of the brightest channel, 0..255; in a smear over all of the image,
-            so that it tells of the lamp; on black over the cell.
+        level: That 95 % of the pixels' brightest channels do not exceed, 0..255; in a smear over
+            all of the image, so that it tells of the lamp; on black over the cell.
     """
 
     dark: float
@@ -96,11 +96,15 @@ def colour_statistic(tensor: Tensor, background: Background) -> Floats | None:
     Returns:
         None where next to nothing is to be seen.
     """
-    inside = _looked_at(tensor, background)
+    planes = _planes(tensor)
+    inside = _looked_at(planes, background)
     if inside is None:
         return None
-    densities = _DENSITY[tensor[inside]]
-    return np.concatenate([densities.mean(axis=0), densities.std(axis=0)])
+    counts = np.stack([np.bincount(plane[inside], minlength=256) for plane in planes])
+    shares = counts / counts[0].sum()
+    mean = shares @ _DENSITY
+    spread = (shares * (_DENSITY - mean[:, np.newaxis]) ** 2).sum(axis=1)
+    return np.concatenate([mean, np.sqrt(spread)])
 
 
 def exposure(tensor: Tensor, background: Background) -> Exposure | None:
@@ -110,15 +114,16 @@ def exposure(tensor: Tensor, background: Background) -> Exposure | None:
         tensor: uint8 ``[size, size, 3]``, RGB.
         background: Of the training images; black is no darkness.
     """
-    inside = _looked_at(tensor, background)
+    planes = _planes(tensor)
+    inside = _looked_at(planes, background)
     if inside is None:
         return None
-    pixels = tensor[inside]
-    lit = pixels if background == "black" else tensor.reshape(-1, 3)
+    least, most = planes.min(axis=0), planes.max(axis=0)
+    lit = np.bincount((most[inside] if background == "black" else most).ravel(), minlength=256)
     return Exposure(
-        dark=float((pixels.min(axis=1) <= _CLIPPED).mean()),
-        bright=float((pixels.max(axis=1) >= 255 - _CLIPPED).mean()),
-        level=float(np.percentile(lit.max(axis=1), _BRIGHTEST)),
+        dark=float((least[inside] <= _CLIPPED).mean()),
+        bright=float((most[inside] >= 255 - _CLIPPED).mean()),
+        level=float(_quantile(lit, _BRIGHTEST)),
     )
 
 
@@ -139,7 +144,9 @@ def sharpness(tensor: Tensor, background: Background) -> float | None:
     Returns:
         0 where nothing has an edge, else up to about 1; None where next to nothing is to be seen.
     """
-    grey = tensor @ _GREY
+    planes = _planes(tensor)
+    red, green, blue = (weight * plane for weight, plane in zip(_GREY, planes, strict=True))
+    grey = red + green + blue
     for _ in range(2):
         grey = _binomial(_binomial(grey).T).T
     middle = grey[1:-1, 1:-1]
@@ -147,7 +154,7 @@ def sharpness(tensor: Tensor, background: Background) -> float | None:
     steps = np.stack([neighbour - middle for neighbour in around])
     slope, bend = (steps**2).sum(axis=0) / 2, steps.sum(axis=0) ** 2
     if background == "black":
-        inside = eroded(_cell(tensor), _REACH)[_REACH:-_REACH, _REACH:-_REACH]
+        inside = eroded(_cell(planes), _REACH)[_REACH:-_REACH, _REACH:-_REACH]
         if inside.sum() < _LEAST * tensor.shape[0] * tensor.shape[1]:
             return None
         slope, bend = slope[inside], bend[inside]
@@ -158,12 +165,11 @@ def sharpness(tensor: Tensor, background: Background) -> float | None:
 
 def eroded(mask: _Bools, reach: int) -> _Bools:
     """The pixels whose whole square of ``2 * reach + 1`` lies in the mask; none at the border."""
+    height, width = mask.shape
     padded = np.pad(mask, reach)
-    for axis in (0, 1):
-        length = mask.shape[axis]
-        steps = [np.take(padded, range(k, k + length), axis) for k in range(2 * reach + 1)]
-        padded = np.logical_and.reduce(steps)
-    return padded
+    steps = range(2 * reach + 1)
+    rows = np.logical_and.reduce([padded[k : k + height] for k in steps])
+    return np.asarray(np.logical_and.reduce([rows[:, k : k + width] for k in steps]))
 
 
 def shrunk_covariance(rows: Floats) -> Floats:
@@ -225,18 +231,29 @@ def lower_limit(values: Floats, rate: float = RATE) -> float | None:
     return None if limit is None else -limit
 
 
-def _cell(tensor: Tensor) -> _Bools:
-    return np.asarray(tensor.max(axis=2) > _BLACK)
+def _planes(tensor: Tensor) -> Tensor:
+    """uint8 ``[3, size, size]``: what follows is several times as fast on whole planes."""
+    return np.ascontiguousarray(np.moveaxis(tensor, 2, 0))
 
 
-def _looked_at(tensor: Tensor, background: Background) -> _Bools | None:
+def _cell(planes: Tensor) -> _Bools:
+    return np.asarray(planes.max(axis=0) > _BLACK)
+
+
+def _looked_at(planes: Tensor, background: Background) -> _Bools | None:
     """On black the cell without its rim, which is mixed with black; else the darker half."""
     if background == "smear":
-        brightness = tensor.sum(axis=2, dtype=np.int64)
-        return np.asarray(brightness <= np.median(brightness))
-    inside = eroded(_cell(tensor), 1)
+        brightness = planes.sum(axis=0, dtype=np.uint16)
+        return np.asarray(brightness <= _quantile(np.bincount(brightness.ravel()), 0.5))
+    inside = eroded(_cell(planes), 1)
     return inside if inside.mean() >= _LEAST else None
 
 
-def _binomial(rows: Floats) -> Floats:
-    return np.asarray((rows[:-2] + 2 * rows[1:-1] + rows[2:]) / 4)
+def _quantile(counts: npt.NDArray[np.int64], share: float) -> int:
+    """The least value that at least this share of what was counted does not exceed."""
+    below = np.cumsum(counts)
+    return int(np.searchsorted(below, share * below[-1]))
+
+
+def _binomial(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray((rows[:-2] + 2 * rows[1:-1] + rows[2:]) / 4, np.float32)
