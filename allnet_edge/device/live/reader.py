@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from time import monotonic_ns
+from time import monotonic, monotonic_ns
 
 from allnet_edge.device.cameras.frame import Camera, Frame
 from allnet_edge.device.cameras.health import FrameCheck
@@ -17,6 +17,7 @@ from allnet_edge.device.live.settings import Capture
 from allnet_edge.errors import CameraError, FrameTimeout, ImageError
 
 AGAIN_S = 0.2
+WAIT_S = 0.5  # a session that ends waits no longer than this for a frame
 BACK_S = 1.0  # a wall clock that goes back by less is being adjusted, not set
 
 
@@ -64,6 +65,7 @@ class Reader(threading.Thread):
         self._chooser, self._check = FieldChooser(), check
         self._slide: int | None = None
         self._last: Frame | None = None
+        self._heard = monotonic()
 
     def run(self) -> None:
         """See ``Thread``."""
@@ -71,7 +73,7 @@ class Reader(threading.Thread):
             while not self._board.stopping:
                 wish = self._capture == "manual"
                 waits = self._camera.finite
-                if not waits or self._board.wait_for_work(self._timeout_s, wish=wish):
+                if not waits or self._board.wait_for_work(WAIT_S, wish=wish):
                     self._read()
                     self._changed()
         except BaseException as error:  # noqa: BLE001 - told to whoever runs the session
@@ -80,7 +82,7 @@ class Reader(threading.Thread):
 
     def _read(self) -> None:
         try:
-            frame = self._camera.read(self._timeout_s)
+            frame = self._camera.read(min(self._timeout_s, WAIT_S))
         except ImageError as error:
             self._found()
             self._damaged(error)
@@ -146,13 +148,16 @@ class Reader(threading.Thread):
         self._board.report(Item(slide, monotonic_ns(), None, result), "damaged")
 
     def _missed(self, error: CameraError) -> None:
-        late = isinstance(error, FrameTimeout) and self._camera.finite
-        if not late and self._board.set_lost(True):
+        late = isinstance(error, FrameTimeout)
+        if late and (self._camera.finite or monotonic() - self._heard < self._timeout_s):
+            return
+        if self._board.set_lost(True):
             self._log("camera lost", error.what)
         self._changed()
         self._board.pause(AGAIN_S)
 
     def _found(self) -> None:
+        self._heard = monotonic()
         if self._board.set_lost(False):
             self._log("camera back", self._camera.facts.source)
 

@@ -1,5 +1,6 @@
 """New fields told from old ones: shifted crops of one large smear, real and synthetic."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,17 @@ def stay(chooser: FieldChooser, large: Field, x: int, y: int, frames: int = 3) -
 class TestOverlap:
     @pytest.mark.parametrize(
         ("right", "down"),
-        [(0, 0), (64, 24), (-64, 24), (128, 0), (160, 72), (0, -168), (200, 50), (-224, 0), (0, 190)],
+        [
+            (0, 0),
+            (64, 24),
+            (-64, 24),
+            (128, 0),
+            (160, 72),
+            (0, -168),
+            (200, 50),
+            (-224, 0),
+            (0, 190),
+        ],
     )
     def test_the_shift_is_found(self, large, right, down):
         first = Copy(seen(large, 400, 300, 1))
@@ -73,7 +84,7 @@ class TestOverlap:
                 found.append(first.overlap(second).correlation >= 0.8)
         assert np.mean(found) >= 0.98
         copies = [Copy(seen(field, 100, 100)) for field in fields]
-        wrong = [a.overlap(b).correlation >= 0.8 for a, b in zip(copies, copies[1:], strict=False)]
+        wrong = [a.overlap(b).correlation >= 0.8 for a, b in pairwise(copies)]
         assert sum(wrong) <= 1
 
 
