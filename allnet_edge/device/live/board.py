@@ -71,9 +71,9 @@ class Board:
     def offer(self, item: Item) -> None:
         """Queue a field; when the queue is full, wait or drop, as was settled."""
         with self._changed:
-            self._counters.read += 1
             while self._full() and self._drop == "wait" and self._takes(item):
                 self._changed.wait()
+            self._counters.read += 1
             if not self._takes(item):
                 self._counters.dropped += 1
                 return
@@ -85,9 +85,8 @@ class Board:
 
     def report(self, item: Item, why: Literal["damaged", "refused"]) -> None:
         """Queue what is only to be stored; it waits for room, whatever was settled."""
+        self.pass_over(why)
         with self._changed:
-            self._counters.read += 1
-            setattr(self._counters, why, getattr(self._counters, why) + 1)
             while self._full() and self._takes(item):
                 self._changed.wait()
             if self._takes(item):
