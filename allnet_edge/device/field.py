@@ -9,6 +9,7 @@ import numpy as np
 from allnet_edge.segmentation.cell import Box, Cell, Field, Mask
 from allnet_edge.segmentation.checks import check_field
 from allnet_edge.segmentation.focus import sharpness
+from allnet_edge.segmentation.joining import joined
 from allnet_edge.segmentation.nuclei import Nuclei, find_nuclei
 from allnet_edge.segmentation.on_black import cells_on_black
 from allnet_edge.segmentation.regions import Labels, Region, regions
@@ -44,7 +45,7 @@ def find_cells(rgb: Field, *, diameter: float | None = None) -> list[Cell]:
         cells, nuclei = alone
     else:
         found = _in_small_copy(rgb, diameter)
-        cells, nuclei = whole_cells(found), found.labels
+        cells, nuclei = _lobes_joined(whole_cells(found), found)
     return _in_reading_order([_measured(rgb, region, cells, nuclei) for region in regions(cells)])
 
 
@@ -68,6 +69,17 @@ def _nuclei(rgb: Field, scale: float, diameter: float | None) -> Nuclei:
     small = rgb if scale == 1 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     expected = None if diameter is None else diameter * scale
     return find_nuclei(np.asarray(small, dtype=np.uint8), expected)
+
+
+def _lobes_joined(cells: Labels, found: Nuclei) -> tuple[Labels, Labels]:
+    """Cells and nuclei with one number for all parts of one cell."""
+    parts = joined(cells, found.sure)
+    if not parts:
+        return cells, found.labels
+    number = np.arange(int(max(cells.max(), found.labels.max())) + 1, dtype=np.int32)
+    for label, to in parts.items():
+        number[label] = to
+    return number[cells], number[found.labels]
 
 
 def _measured(rgb: Field, region: Region, cells: Labels, nuclei: Labels) -> Cell:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from allnet_edge.segmentation.cell import Field
 from allnet_edge.segmentation.nucleus_map import Grey, grey_world, nucleus_map
-from allnet_edge.segmentation.regions import Labels, Region, regions
+from allnet_edge.segmentation.regions import Labels, Region, areas, regions
 from allnet_edge.segmentation.ruler import red_cell_diameter
 from allnet_edge.segmentation.splitting import Binary, split
 
@@ -17,8 +18,16 @@ FLOOR = 50
 """Of the nucleus map: no threshold below it, or a field without nuclei would be cut in two."""
 LEAST_AREA = 0.2
 """Of the expected nucleus: what is smaller is a platelet or debris."""
-LEAST_OF_A_RED_CELL = 0.6
-"""Of a red cell's diameter, likewise."""
+LEAST_OF_A_RED_CELL = 0.68
+"""Of a red cell's diameter, likewise ..."""
+LEAST_OF_A_CUT_ONE = 0.5
+"""... where the border of the field cuts it."""
+OWN = 0.55
+"""Of the expected diameter: as wide as this, a part of a cluster is a nucleus of its own."""
+OWN_OF_A_RED_CELL = 1.1
+"""Of a red cell's diameter, likewise, where there are red cells: a lobe has about half of one."""
+SURE_OF_A_RED_CELL = 1.55
+"""Of the same: nothing as wide as this is a lobe."""
 CLOSE = 0.25
 """Of the expected diameter: gaps between the lobes of one nucleus are closed up to it."""
 MOST_OF_A_FIELD = 0.4
@@ -37,6 +46,7 @@ class Nuclei:
         labels: int32 ``[height, width]``: 0 outside, another number for each nucleus.
         regions: The nuclei by their number.
         diameter: Of a typical one, in pixels of ``labels``; 0 where there is none.
+        sure: The numbers of those that are too wide to be one lobe of a nucleus.
         balanced: The field after grey-world balance.
         soft: Its nucleus map.
     """
@@ -44,6 +54,7 @@ class Nuclei:
     labels: Labels
     regions: tuple[Region, ...]
     diameter: float
+    sure: frozenset[int]
     balanced: Field
     soft: Grey
 
@@ -59,25 +70,30 @@ def find_nuclei(rgb: Field, diameter: float | None = None) -> Nuclei:
     soft = nucleus_map(balanced)
     stained = _stained(soft)
     if not stained.any():
-        return Nuclei(np.zeros(soft.shape, np.int32), (), 0.0, balanced, soft)
+        return Nuclei(np.zeros(soft.shape, np.int32), (), 0.0, frozenset(), balanced, soft)
     ruler = red_cell_diameter(balanced, soft)
     labels, expected = _one_label_each(stained, diameter, ruler)
+    white = _white(rgb)
     kept = tuple(
         region
         for region in regions(labels)
         if _is_nucleus(region, labels, expected, ruler)
         and contrast(region, labels, balanced) >= LEAST_CONTRAST
+        and _is_magenta(region, labels, rgb, white)
     )
-    return Nuclei(labels, kept, typical_diameter(kept), balanced, soft)
+    least = math.inf if ruler is None else SURE_OF_A_RED_CELL * ruler
+    sure = frozenset(region.label for region in kept if _width(region, labels) >= least)
+    diameter = typical_diameter(np.array([region.area for region in kept]))
+    return Nuclei(labels, kept, diameter, sure, balanced, soft)
 
 
-def typical_diameter(found: Sequence[Region]) -> float:
-    """The diameter of the region to which the median pixel belongs; 0 without any."""
-    if not found:
+def typical_diameter(found: NDArray[np.int64]) -> float:
+    """The diameter of the region, of these areas, to which the median pixel belongs; 0 of none."""
+    if found.size == 0:
         return 0.0
-    areas = np.sort([region.area for region in found])
-    total = np.cumsum(areas)
-    return 2 * math.sqrt(float(areas[np.searchsorted(total, total[-1] / 2)]) / math.pi)
+    ordered = np.sort(found)
+    total = np.cumsum(ordered)
+    return 2 * math.sqrt(float(ordered[np.searchsorted(total, total[-1] / 2)]) / math.pi)
 
 
 def _stained(soft: Grey) -> Binary:
@@ -90,20 +106,45 @@ def _stained(soft: Grey) -> Binary:
 def _one_label_each(
     stained: Binary, diameter: float | None, ruler: float | None
 ) -> tuple[Labels, float]:
-    """The labels after splitting, and the diameter that was expected of a nucleus.
+    """The labels after splitting and joining, and the diameter that is expected of a nucleus."""
+    whole = diameter or typical_diameter(areas(_components(stained)))
+    closed = _closed(stained, whole)
+    expected = diameter or typical_diameter(areas(_components(closed)))
+    own = OWN * expected if ruler is None or diameter is not None else OWN_OF_A_RED_CELL * ruler
+    pieces = split(stained, own)
+    full = [region for region in regions(pieces) if _width(region, pieces) >= own]
+    if diameter is None and full:
+        expected = min(expected, typical_diameter(np.array([region.area for region in full])))
+    labels = _only(pieces, full)
+    lobes = np.where((stained > 0) & (labels == 0), 1, 0).astype(np.uint8)
+    joined = _components(np.where(labels > 0, 0, _closed(lobes, expected)).astype(np.uint8))
+    joined[joined > 0] += int(labels.max())
+    return np.asarray(np.where(labels > 0, labels, joined), dtype=np.int32), expected
 
-    Without a known diameter clusters make the first guess too large: it is made again of the parts.
-    """
-    _, whole = cv2.connectedComponents(stained, ltype=cv2.CV_32S)
-    expected = diameter or typical_diameter(regions(whole))
-    side = max(3, int(expected * CLOSE) | 1)
+
+def _components(binary: Binary) -> Labels:
+    labels = np.zeros(binary.shape, np.int32)
+    cv2.connectedComponents(binary, labels, ltype=cv2.CV_32S)
+    return labels
+
+
+def _width(region: Region, labels: Labels) -> float:
+    """The diameter of the largest disc in it; the border of the picture bounds it, too."""
+    part = np.pad(labels[region.window] == region.label, 1).astype(np.uint8)
+    return 2 * float(cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max())
+
+
+def _closed(binary: Binary, diameter: float) -> Binary:
+    side = max(3, int(diameter * CLOSE) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    closed = np.asarray(cv2.morphologyEx(stained, cv2.MORPH_CLOSE, kernel), dtype=np.uint8)
-    labels = split(closed, expected, ruler)
-    finer = typical_diameter(regions(labels))
-    if diameter is None and finer < 0.9 * expected:
-        return split(closed, finer, ruler), finer
-    return labels, expected
+    return np.asarray(cv2.morphologyEx(binary, cv2.MORPH_CLOSE, kernel), dtype=np.uint8)
+
+
+def _only(labels: Labels, kept: Sequence[Region]) -> Labels:
+    keep = np.zeros(int(labels.max()) + 1, np.int32)
+    for region in kept:
+        keep[region.label] = region.label
+    return np.asarray(keep[np.maximum(labels, 0)])
 
 
 def _is_nucleus(region: Region, labels: Labels, expected: float, ruler: float | None) -> bool:
@@ -111,9 +152,21 @@ def _is_nucleus(region: Region, labels: Labels, expected: float, ruler: float | 
     if not LEAST_AREA * area <= region.area <= MOST_OF_A_FIELD * labels.size:
         return False
     own = 2 * math.sqrt(region.area / math.pi)
-    if ruler is not None and own < LEAST_OF_A_RED_CELL * ruler:
+    least = LEAST_OF_A_CUT_ONE if region.at_border(*labels.shape) else LEAST_OF_A_RED_CELL
+    if ruler is not None and own < least * ruler:
         return False
     return _solidity(region, labels) >= LEAST_SOLIDITY
+
+
+def _white(rgb: Field) -> NDArray[np.float64]:
+    """The light without a cell in its way: the brightest twentieth of each channel."""
+    return np.asarray(np.percentile(rgb[::4, ::4].reshape(-1, 3), 95, axis=0))
+
+
+def _is_magenta(region: Region, labels: Labels, rgb: Field, white: NDArray[np.float64]) -> bool:
+    """Whether it absorbs green more than red, as chromatin does and a red cell in blue does not."""
+    mean = rgb[region.window][labels[region.window] == region.label].mean(axis=0)
+    return bool(mean[1] * white[0] <= mean[0] * white[1])
 
 
 def contrast(region: Region, labels: Labels, balanced: Field) -> float:

@@ -43,10 +43,11 @@ class Region:
 
 def regions(labels: Labels) -> list[Region]:
     """The regions of a picture, by their number; what is 0 or less belongs to none."""
-    rows, columns = np.nonzero(labels > 0)
-    if rows.size == 0:
+    places = np.flatnonzero(labels > 0)
+    if places.size == 0:
         return []
-    numbers = labels[rows, columns]
+    rows, columns = np.divmod(places, labels.shape[1])
+    numbers = labels.reshape(-1)[places]
     order = np.argsort(numbers, kind="stable")
     rows, columns, numbers = rows[order], columns[order], numbers[order]
     starts = np.flatnonzero(np.diff(numbers, prepend=0))
@@ -63,3 +64,9 @@ def regions(labels: Labels) -> list[Region]:
         axis=-1,
     )
     return [Region(*line) for line in table.tolist()]
+
+
+def areas(labels: Labels) -> NDArray[np.int64]:
+    """The pixels of every region, in no order."""
+    counted = np.bincount(np.maximum(labels, 0).reshape(-1))[1:]
+    return counted[counted > 0]

@@ -16,8 +16,10 @@ _STAINED = 35  # of the nucleus map: more than any red cell has
 _BLACK = 16  # the rim of an eyepiece, dirt
 _LEAST_PIXELS = 500
 _LEAST_CONTRAST = 8.0
-_PALLOR = 0.003  # of the field: a larger hole is a gap between red cells, not their pale middle
+_PALLOR = 0.006  # of the field: a larger hole is a gap between red cells, not their pale middle
 _QUANTILE = 0.25
+_SMALL = 0.1  # another quantile: where it lies far below, clumps made the first one too large ...
+_SPREAD = 1.7  # ... so that it is bounded by this multiple of it
 
 
 def red_cell_diameter(balanced: Field, soft: Grey) -> float | None:
@@ -70,4 +72,5 @@ def _lower_quartile(distance: np.ndarray) -> float | None:
         return None
     tops.sort()
     area = np.cumsum(tops**2)
-    return float(2 * tops[np.searchsorted(area, _QUANTILE * area[-1])])
+    usual, small = tops[np.searchsorted(area, np.array([_QUANTILE, _SMALL]) * area[-1])].tolist()
+    return float(2 * min(usual, _SPREAD * small))

@@ -16,49 +16,42 @@ Binary = NDArray[np.uint8]
 _Distance = NDArray[np.float32]
 _Summit = tuple[float, int, int]  # half width in pixels, row, column
 
-WIDTH = 0.55
-"""A summit is a nucleus of its own from this share of the expected diameter on ..."""
-WIDTH_OF_A_RED_CELL = 1.1
-"""... and from this share of a red cell's: a lobe is narrower."""
 NECK = 0.82
 """The neck between two nuclei is at most this share of the narrower one."""
 
+_FLOODS = 5  # levels of the flood: more give the same lines
 
-def split(nuclei: Binary, diameter: float, red_cell: float | None = None) -> Labels:
+
+def split(nuclei: Binary, width: float) -> Labels:
     """One label for each nucleus.
 
     Args:
         nuclei: uint8 ``[height, width]``, not 0 where any nucleus is.
-        diameter: Expected of one nucleus, in pixels.
-        red_cell: About the diameter of the field's red cells, where there are any.
+        width: The least, in pixels, of a nucleus of its own: more than a lobe has.
 
     Returns:
-        int32 ``[height, width]``: 0 outside and on the lines between nuclei, 1.. the nuclei.
+        int32 ``[height, width]``: 0 outside, another number for each nucleus.
     """
     # A border of nothing: a nucleus that is cut by the field is no wider for it.
     padded = cv2.copyMakeBorder(nuclei, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(padded, ltype=cv2.CV_32S)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    distance = cv2.GaussianBlur(distance, (0, 0), max(0.5, diameter / 30))
-    width = max(WIDTH * diameter, WIDTH_OF_A_RED_CELL * (red_cell or 0))
+    distance = cv2.GaussianBlur(distance, (0, 0), max(0.5, width / 20))
     highest = count
-    for label, summits in _summits(distance, labels, width, diameter).items():
+    for label, summits in _summits(distance, labels, width).items():
         x, y, columns, rows, _ = stats[label]
         here = np.s_[y : y + rows, x : x + columns]
         part = labels[here] == label
         kept = _own(np.where(part, distance[here], 0), [(r, v - y, u - x) for r, v, u in summits])
         if len(kept) > 1:
-            parts = _watershed(distance[here], part, kept)
-            labels[here][part] = np.where(parts[part] > 0, parts[part] + highest, 0)
+            labels[here][part] = _flooded(distance[here], part, kept)[part] + highest
             highest += len(kept)
     return np.ascontiguousarray(labels[1:-1, 1:-1])
 
 
-def _summits(
-    distance: _Distance, labels: Labels, width: float, diameter: float
-) -> dict[int, list[_Summit]]:
+def _summits(distance: _Distance, labels: Labels, width: float) -> dict[int, list[_Summit]]:
     """The wide summits of every component that has at least two, the widest first."""
-    reach = max(1, round(diameter / 8))
+    reach = max(1, round(width / 6))
     around = cv2.dilate(distance, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     rows, columns = np.nonzero((distance == around) & (distance >= width / 2))
     found: dict[int, list[_Summit]] = {}
@@ -72,19 +65,37 @@ def _own(distance: _Distance, summits: list[_Summit]) -> list[_Summit]:
     """Those from which every way to a wider one leads through a neck."""
     kept = summits[:1]
     for summit in summits[1:]:
-        _, wide = cv2.connectedComponents((distance > NECK * summit[0]).astype(np.uint8))
-        if all(wide[row, column] != wide[summit[1], summit[2]] for _, row, column in kept):
+        core = _core(distance, summit, NECK * summit[0])
+        if not any(core[row, column] for _, row, column in kept):
             kept.append(summit)
     return kept
 
 
-def _watershed(distance: _Distance, part: NDArray[np.bool_], summits: list[_Summit]) -> Labels:
-    """1.. for the parts around the summits; 0 or less elsewhere."""
-    markers = np.where(part, 0, len(summits) + 1).astype(np.int32)
-    for number, (_, row, column) in enumerate(summits, start=1):
-        markers[row, column] = number
-    depth = 255 - np.minimum(distance * (255 / max(float(distance.max()), 1.0)), 255)
-    markers = cv2.copyMakeBorder(markers, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=len(summits) + 1)
-    relief = cv2.copyMakeBorder(depth.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    flooded = cv2.watershed(cv2.cvtColor(relief, cv2.COLOR_GRAY2BGR), markers)[1:-1, 1:-1]
-    return np.asarray(np.where(flooded <= len(summits), flooded, 0), dtype=np.int32)
+def _core(distance: _Distance, summit: _Summit, level: float) -> NDArray[np.bool_]:
+    """What is above a level around a summit."""
+    _, wide = cv2.connectedComponents((distance > level).astype(np.uint8))
+    return np.asarray(wide == wide[summit[1], summit[2]])
+
+
+def _flooded(distance: _Distance, part: NDArray[np.bool_], summits: list[_Summit]) -> Labels:
+    """1.. for the parts around the summits, level by level from the cores down to the border."""
+    levels = [NECK * half_width for half_width, _, _ in summits]
+    levels[0] = max(levels[1:])
+    made = np.zeros(part.shape, np.int32)
+    for number, (summit, level) in enumerate(zip(summits, levels, strict=True), start=1):
+        made[_core(distance, summit, level)] = number
+    for level in np.linspace(max(levels), 0, _FLOODS + 1)[1:].tolist():
+        above = part & (distance > level)
+        made = np.where(above & (made == 0), nearest(made)[1], made)
+    return np.where(part, np.where(made > 0, made, nearest(made)[1]), 0)
+
+
+def nearest(labels: Labels) -> tuple[_Distance, Labels]:
+    """How far each pixel is from a labelled one, and the label of that one."""
+    away, place = cv2.distanceTransformWithLabels(
+        (labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    number = np.zeros(int(place.max()) + 1, np.int32)
+    inside = labels > 0
+    number[place[inside]] = labels[inside]
+    return np.asarray(away, dtype=np.float32), number[place]

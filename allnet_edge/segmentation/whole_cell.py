@@ -14,15 +14,22 @@ from numpy.typing import NDArray
 from allnet_edge.segmentation.cell import Field
 from allnet_edge.segmentation.nuclei import Nuclei
 from allnet_edge.segmentation.regions import Labels
+from allnet_edge.segmentation.splitting import nearest
 
 REACH = 0.5
 """Of the typical nucleus' diameter: cytoplasm is looked for so far from the nucleus."""
 RIM = 0.12
 """Of the same: the least that a cell goes beyond its nucleus, whatever the colours say."""
-LIKELY = 0.75
+LIKELY = 0.7
 """Near nuclei a colour of cytoplasm is this share of its two frequencies added up."""
+CLOSE = 0.15
+"""Of the same: gaps in the cytoplasm, as granules make them, are closed up to it ..."""
+OPEN = 0.35
+"""... and what is thinner is cut off: it is no part of a cell but the rim of a red one."""
 
-_BITS = 4  # of each channel that a histogram keeps
+_BITS = 6  # of each axis of a histogram of colours
+_STEP = 3  # grey levels of a step on it
+_SMOOTH = 5.0  # grey levels: sd of what smooths it
 _LEAST_FAR = 400  # pixels far from nuclei: with fewer nothing is known of the surroundings
 
 _Floats = NDArray[np.float32]
@@ -38,15 +45,19 @@ def whole_cells(nuclei: Nuclei) -> Labels:
     if not nuclei.regions:
         return np.zeros_like(nuclei.labels)
     seeds = _only(nuclei)
-    away, nearest = _nearest(seeds)
+    away, owner = nearest(seeds)
     rim, reach = (max(1.0, share * nuclei.diameter) for share in (RIM, REACH))
     cytoplasm = _cytoplasm(nuclei.balanced, away, reach) & (away <= reach)
-    side = max(3, round(nuclei.diameter / 12) * 2 + 1)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     grown = ((away <= rim) | cytoplasm).astype(np.uint8)
-    grown = cv2.morphologyEx(grown, cv2.MORPH_OPEN, kernel)
+    grown = cv2.morphologyEx(grown, cv2.MORPH_CLOSE, _ellipse(nuclei.diameter * CLOSE))
+    grown = cv2.morphologyEx(grown, cv2.MORPH_OPEN, _ellipse(nuclei.diameter * OPEN))
     grown[away <= rim] = 1
-    return np.where(grown > 0, nearest, 0).astype(np.int32)
+    return np.where(grown > 0, owner, 0).astype(np.int32)
+
+
+def _ellipse(side: float) -> NDArray[np.uint8]:
+    odd = max(3, int(side) | 1)
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (odd, odd)), dtype=np.uint8)
 
 
 def _only(nuclei: Nuclei) -> Labels:
@@ -57,37 +68,34 @@ def _only(nuclei: Nuclei) -> Labels:
     return np.asarray(keep[np.maximum(nuclei.labels, 0)])
 
 
-def _nearest(seeds: Labels) -> tuple[_Floats, Labels]:
-    """How far each pixel is from a nucleus, and the number of the nearest one."""
-    away, ground = cv2.distanceTransformWithLabels(
-        (seeds == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    number = np.zeros(int(ground.max()) + 1, np.int32)
-    inside = seeds > 0
-    number[ground[inside]] = seeds[inside]
-    return np.asarray(away), number[ground]
-
-
 def _cytoplasm(balanced: Field, away: _Floats, reach: float) -> NDArray[np.bool_]:
     """Where the colour speaks for cytoplasm."""
     near, far = (away > 0) & (away <= reach), away > 1.5 * reach
     if np.count_nonzero(far) < _LEAST_FAR:
         return np.zeros(away.shape, np.bool_)
-    shift = 8 - _BITS
-    red, green, blue = (channel.astype(np.int32) >> shift for channel in cv2.split(balanced))
-    colour = (red << 2 * _BITS) | (green << _BITS) | blue
-    here, there = (_frequency(colour[where]) for where in (near, far))
+    colour = _chroma(balanced)
+    here, there = (_frequency(colour, where) for where in (near, far))
     share = here / np.maximum(here + there, 1e-9)
     picture = cv2.GaussianBlur(share[colour].astype(np.float32), (0, 0), 1.0)
     return np.asarray(picture > LIKELY)
 
 
-def _frequency(colours: NDArray[np.int32]) -> _Floats:
-    """Of every colour among these, smoothed over neighbouring colours."""
+def _chroma(balanced: Field) -> NDArray[np.int32]:
+    """A number for each pixel's colour without its brightness.
+
+    Of blue - red, which tells cytoplasm from red cells, and green - (red + blue) / 2, which tells
+    both from the background, `_BITS` bits each.
+    """
+    red, green, blue = (channel.astype(np.int32) for channel in cv2.split(balanced))
+    half = 1 << (_BITS - 1)
+    across = np.clip((blue - red) // _STEP + half, 0, 2 * half - 1)
+    down = np.clip((2 * green - red - blue) // (2 * _STEP) + half, 0, 2 * half - 1)
+    return np.asarray((down << _BITS) | across, dtype=np.int32)
+
+
+def _frequency(colour: NDArray[np.int32], where: NDArray[np.bool_]) -> _Floats:
+    """Of every colour among these pixels, smoothed over neighbouring colours."""
     side = 1 << _BITS
-    counts = np.bincount(colours, minlength=side**3).astype(np.float32).reshape(side, side, side)
-    for axis in range(3):
-        padded = np.pad(counts, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
-        before, same, after = (np.take(padded, range(k, k + side), axis=axis) for k in range(3))
-        counts = (before + 2 * same + after) / 4
-    return np.asarray(counts.ravel() / max(colours.size, 1), dtype=np.float32)
+    counts = np.bincount(colour[where], minlength=side**2).astype(np.float32).reshape(side, side)
+    smooth = cv2.GaussianBlur(counts, (0, 0), _SMOOTH / _STEP, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(smooth.ravel() / max(np.count_nonzero(where), 1), dtype=np.float32)
