@@ -9,7 +9,7 @@ from pathlib import Path
 from allnet_edge.device.store.schema import refuse_foreign
 from allnet_edge.errors import AllnetEdgeError, IntegrityError, StorageError, UsageError
 
-READERS = 4
+IDLE = 4
 CHECK_BYTES = 256 << 20
 """Above this size the pages are not all read when a store is opened; ``Store.check`` reads them."""
 
@@ -133,15 +133,14 @@ def _connect(path: Path, mode: str, busy_s: float) -> sqlite3.Connection:
 
 
 class Readers:
-    """At most ``READERS`` connections that read beside the writer, lent to one thread each.
+    """Connections that read beside the writer, lent to one thread each, ``IDLE`` kept for the next.
 
     In WAL mode a reader sees the last commit before it began, and neither waits for the writer nor
-    makes it wait.
+    makes it wait. Nor does it wait for a place: where places are few, busy readers starve others.
     """
 
     def __init__(self, path: Path, busy_s: float) -> None:
         self._path, self._busy_s = path, busy_s
-        self._places = threading.BoundedSemaphore(READERS)
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
@@ -153,7 +152,7 @@ class Readers:
         Raises:
             UsageError: The store is closed.
         """
-        with self._places, in_words(self._path):
+        with in_words(self._path):
             connection = self._take()
             try:
                 connection.execute("BEGIN")
@@ -181,7 +180,7 @@ class Readers:
 
     def _give(self, connection: sqlite3.Connection) -> None:
         with self._lock:
-            if not self._closed:
+            if not self._closed and len(self._idle) < IDLE:
                 self._idle.append(connection)
                 return
         connection.close()

@@ -63,9 +63,12 @@ class NewSlide:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", operator_text(self.name, "slide name", NAME_CHARACTERS))
-        if not self.classes or (self.positive is not None and self.positive not in self.classes):
+        if not self.classes:
+            raise UsageError("a slide needs the classes that its cells are told apart by")
+        if self.positive is not None and self.positive not in self.classes:
             raise UsageError(
-                f"a slide needs classes, and {self.positive!r} among them: {list(self.classes)}"
+                f"the positive class {self.positive!r} is no class of the slide",
+                fix=f"one of {', '.join(self.classes)}",
             )
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise UsageError(f"the scale must be a positive number, not {self.scale}")
