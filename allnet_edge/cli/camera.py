@@ -105,7 +105,7 @@ def camera(
     bundle, sizes = _cells_of(match)
     opened = open_camera(source, before)
     with opened, console.progress() as progress:
-        show = None if sizes is None else _counts_cells(opened.facts, sizes)
+        show = None if sizes is None else counts_cells(opened.facts, sizes)
         found = look_through(opened, frames, seconds=seconds, show=show, progress=progress)
     matched = None if sizes is None else sizes.matched()
     profile = _calibrated(before, found, measured, bundle, matched)
@@ -178,7 +178,7 @@ def _cells_of(match: Path | None) -> "tuple[Bundle | None, CellSizes | None]":
     return bundle, CellSizes(bundle)
 
 
-def _counts_cells(facts: "CameraFacts", sizes: "CellSizes") -> "Callable[[Frame], None]":
+def counts_cells(facts: "CameraFacts", sizes: "CellSizes") -> "Callable[[Frame], None]":
     """Measures the cells of each field; those of a live camera only once, however long it rests."""
     from allnet_edge.device.cameras.survey import LIVE
     from allnet_edge.device.live.novelty import FieldChooser

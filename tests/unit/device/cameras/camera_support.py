@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from allnet_edge.device.cameras.frame import Camera
+from allnet_edge.errors import ImageError
+
 BOUNDARY = "frame"
 HEAD = (
     "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary={}\r\n"
@@ -88,6 +91,8 @@ class Server:
 
     def stop(self) -> None:
         """As if the plug was pulled: nobody listens, every connection is cut."""
+        if self._stop.is_set():
+            return
         self._stop.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -124,6 +129,13 @@ def silent(_: bytes) -> Iterator[bytes]:
     """Takes the connection and says nothing."""
     yield b""
     threading.Event().wait(60)
+
+
+def read_to_the_end(camera: Camera, timeout_s: float) -> None:
+    """Damaged frames are passed over; ends with the camera's error."""
+    while True:
+        with contextlib.suppress(ImageError):
+            camera.read(timeout_s)
 
 
 def video(path: Path, levels: Iterable[int], size: tuple[int, int] = (64, 48)) -> Path:

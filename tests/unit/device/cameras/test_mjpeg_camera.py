@@ -1,19 +1,17 @@
 """MJPEG over HTTP, from real servers that behave well, badly, and not at all."""
 
 import base64
-import contextlib
 import itertools
 import threading
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from camera_support import Server, endless, head, jpeg, part, silent, steady
+from camera_support import Server, endless, head, jpeg, part, read_to_the_end, silent, steady
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from allnet_edge.device.cameras.address import understand
-from allnet_edge.device.cameras.frame import Camera
 from allnet_edge.device.cameras.health import FrameCheck
 from allnet_edge.device.cameras.live import LiveCamera
 from allnet_edge.device.cameras.mjpeg import mjpeg_camera
@@ -38,13 +36,6 @@ def script(*pieces: bytes):
 def opened(server: Server, silence_s: float = 5.0) -> LiveCamera[bytes]:
     """Not entered yet."""
     return mjpeg_camera(understand(server.address), silence_s=silence_s)
-
-
-def read_to_the_end(camera: Camera, timeout_s: float = LONG) -> None:
-    """Damaged frames are passed over; ends with the camera's error."""
-    while True:
-        with contextlib.suppress(ImageError):
-            camera.read(timeout_s)
 
 
 class TestAGoodStream:
@@ -148,7 +139,7 @@ class TestDamage:
     def test_random_bytes_from_a_server(self, pieces: list[bytes]) -> None:
         server = Server(lambda _: [head(), *pieces])
         with server, opened(server) as camera, pytest.raises(CameraError, match=r"ended|broke off"):
-            read_to_the_end(camera)
+            read_to_the_end(camera, LONG)
 
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.binary(max_size=300), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/"]))

@@ -1,22 +1,33 @@
 """Cameras that are not there: RTSP without an answer, V4L2 and CSI without a device."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
-from camera_support import Server, silent
+from camera_support import Server, endless, jpeg, read_to_the_end, silent, steady
 
 from allnet_edge.device.cameras import rtsp
+from allnet_edge.device.cameras.address import Address
 from allnet_edge.device.cameras.capture import rgb_of
 from allnet_edge.device.cameras.csi import pipeline_of
 from allnet_edge.device.cameras.opening import open_camera
 from allnet_edge.device.cameras.profile import CameraProfile
-from allnet_edge.errors import CameraError, EnvironmentMismatch, ImageError, UsageError
+from allnet_edge.device.cameras.rtsp import rtsp_camera
+from allnet_edge.errors import (
+    CameraError,
+    EnvironmentMismatch,
+    FrameTimeout,
+    ImageError,
+    UsageError,
+)
 
 
 def closed_port() -> int:
@@ -41,6 +52,38 @@ def test_rtsp_that_takes_the_connection_and_says_nothing(monkeypatch, capfd) -> 
         with pytest.raises(CameraError, match=r"within 0\.5 s") as caught, open_camera(source):
             pass
     assert "secret" not in str(caught.value) + capfd.readouterr().err
+
+
+class TestFfmpeg:
+    """The camera that RTSP uses, on a stream that FFmpeg reads by the same calls."""
+
+    def test_frames_and_the_end_of_the_stream(self) -> None:
+        with Server(steady(90)) as server:
+            camera = rtsp_camera(Address("rtsp", server.address, "shown"))
+            with camera:
+                frames = [camera.read(20) for _ in range(3)]
+                assert (camera.facts.width, camera.facts.height) == (64, 48)
+                assert camera.facts.source == "shown"
+                server.stop()
+                with pytest.raises(CameraError, match="ended"):
+                    read_to_the_end(camera, 20)
+        numbers = [frame.number for frame in frames]
+        assert numbers[0] == 0
+        assert numbers == sorted(set(numbers))
+        assert abs(frames[-1].rgb.mean() - 90) < 3
+        assert not frames[-1].rgb.flags.writeable
+
+    def test_a_read_that_ffmpeg_holds_keeps_nobody(self) -> None:
+        def send(_: bytes) -> Iterator[bytes]:
+            yield from itertools.islice(endless(lambda _: jpeg(90)), 30)
+            threading.Event().wait(60)
+
+        with Server(send) as server:
+            camera = rtsp_camera(Address("rtsp", server.address, "shown"))
+            with camera, pytest.raises(FrameTimeout):
+                read_to_the_end(camera, 0.2)
+            with pytest.raises(CameraError, match="not open"):
+                camera.read(0.01)
 
 
 def test_control_c_ends_the_program_while_a_driver_holds_its_thread() -> None:
