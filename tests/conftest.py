@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["device_models", "fake_gpu", "judged_bundle"]
+pytest_plugins = ["device_models", "fake_gpu", "judged_bundle", "served"]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

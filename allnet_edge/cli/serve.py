@@ -1,16 +1,13 @@
 """Serve the microscope's page: live view, slides, corrections, exports; REST beside it."""
 
-import signal
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
-
-if TYPE_CHECKING:
-    from allnet_edge.device.cameras.profile import CameraProfile
+from allnet_edge.cli.views.scale import MicrometresOption, ProfileOption, profile_of
 
 RESEARCH_USE = "Research use only: this is no diagnosis."
 DEFAULT_STORE = Path("slides")
@@ -46,15 +43,14 @@ def serve(
         Path | None, typer.Option(help="Its one line must be known to every client.")
     ] = None,
     store: Annotated[Path, typer.Option(help="Folder of the slides.")] = DEFAULT_STORE,
-    profile: Annotated[
-        Path | None, typer.Option(help="The camera's, from `allnet-edge camera --save`.")
-    ] = None,
-    um_per_px: Annotated[
-        float | None, typer.Option(help="Micrometres per camera pixel, instead of a profile.")
-    ] = None,
+    profile: ProfileOption = None,
+    um_per_px: MicrometresOption = None,
     rate: Annotated[
-        float | None, typer.Option(help="Frames a second of a folder or a video.")
+        float | None, typer.Option(min=0.01, help="Files: so many a second, like a live camera.")
     ] = None,
+    repeat: Annotated[
+        bool, typer.Option("--repeat", help="Files: begin again at the end.")
+    ] = False,
     capture: Annotated[
         CaptureMode | None,
         typer.Option(help="Default: every frame of a source that ends, else auto."),
@@ -74,8 +70,9 @@ def serve(
 ) -> None:
     """Serve the page of the microscope until it is ended by Ctrl-C or SIGTERM.
 
-    Listens on this machine alone unless it is told otherwise and given a token. An open slide is
-    ended as interrupted, and its field in work is stored.
+    Listens on this machine alone unless it is told otherwise and given a token. When it ends in the
+    middle of a slide, the field in work is stored, the slide is ended as interrupted, and the exit
+    code is 130. Exit codes else: 0, 2 address, token or store, 3 camera or disk, 7 bundle changed.
     """
     from allnet_edge.device.service.server import serve as serve_until_ended
     from allnet_edge.device.service.settings import ServiceSettings
@@ -89,8 +86,9 @@ def serve(
         bundle=bundle,
         store=store,
         source=source,
-        profile=_profile(profile, um_per_px),
+        profile=profile_of(profile, um_per_px),
         rate_hz=rate,
+        repeat=repeat,
         capture=None if capture is None else capture.value,
         candidate=candidate,
         shadow=shadow,
@@ -107,20 +105,5 @@ def serve(
         else:
             console.say(f"open {address}")
 
-    number = serve_until_ended(options, settings, listening)
-    if number == signal.SIGINT:
+    if serve_until_ended(options, settings, listening):
         raise typer.Exit(INTERRUPTED)
-
-
-def _profile(path: Path | None, um_per_px: float | None) -> "CameraProfile | None":
-    from allnet_edge.device.cameras.profile import CameraProfile, read_profile
-    from allnet_edge.errors import UsageError
-    from allnet_edge.spec.base import parse
-
-    if path is not None and um_per_px is not None:
-        raise UsageError("--profile and --um-per-px exclude each other", fix="give one of them")
-    if path is not None:
-        return read_profile(path)
-    if um_per_px is None:
-        return None
-    return parse({"name": "given", "um_per_px": um_per_px}, CameraProfile, where="--um-per-px")

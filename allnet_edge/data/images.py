@@ -103,6 +103,7 @@ def decode(source: Path | bytes) -> Image.Image:
     try:
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
+        return _on_black(image)
     # A decoder fed with damaged bytes may raise nearly anything; all of it means the same here.
     except Exception as error:
         raise ImageError(
@@ -110,7 +111,6 @@ def decode(source: Path | bytes) -> Image.Image:
             where=where,
             fix="copy the image again, or remove it",
         ) from error
-    return _on_black(image)
 
 
 def load(source: Path | bytes, preprocess: Preprocess, out: Tensor | None = None) -> Tensor:

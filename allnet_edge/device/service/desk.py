@@ -28,7 +28,6 @@ class Desk:
     Args:
         options: What to work with.
         settings: Of the server.
-        failed: Called when the work could not be opened; the error is in ``error``.
 
     Attributes:
         hub: Everybody who reads live events.
@@ -36,10 +35,9 @@ class Desk:
         error: What kept the work from being opened; None else.
     """
 
-    def __init__(
-        self, options: WorkOptions, settings: ServiceSettings, failed: Callable[[], None]
-    ) -> None:
-        self._options, self._settings, self._failed = options, settings, failed
+    def __init__(self, options: WorkOptions, settings: ServiceSettings) -> None:
+        self._options, self._settings = options, settings
+        self._failed: Callable[[], None] | None = None
         self._bench: Workbench | None = None
         self._newest: wire.FieldOut | None = None
         self._began = time.monotonic()
@@ -53,19 +51,36 @@ class Desk:
         self.places = Places(settings.limits.uploads)
         self.error: BaseException | None = None
 
+    def when_failed(self, act: Callable[[], None]) -> None:
+        """What to call when the work could not be opened; the error is in ``error`` then."""
+        self._failed = act
+
     def start(self) -> None:
         """Open the work in the background."""
         for thread in self._threads:
             thread.start()
 
-    def close(self) -> None:
-        """End what runs: the field in work is stored, an open slide is ended as interrupted."""
+    def close(self) -> bool:
+        """End what runs: the field in work is stored, an open slide is ended as interrupted.
+
+        Returns:
+            Whether a slide was open.
+
+        Raises:
+            AllnetEdgeError: What had ended the work before.
+        """
         self._stop.set()
         for thread in self._threads:
             thread.join()
         bench, self._bench = self._bench, None
-        if bench is not None:
-            bench.__exit__(None, None, None)
+        if bench is None:
+            return False
+        open_slide = bench.slide is not None
+        error = bench.error
+        bench.__exit__(None, None, None)
+        if error is not None:
+            raise error
+        return open_slide
 
     @property
     def bench(self) -> Workbench:
@@ -113,7 +128,7 @@ class Desk:
         slide = bench.slide if live is None else live.slide
         return wire.StatusOut(
             state="ready",
-            problem=None,
+            problem=None if bench.error is None else facts.problem_of(bench.error),
             slide=None if slide is None else facts.slide_out(bench.store.slide(slide)),
             live=None if live is None else facts.live_out(bench, live),
             capture="uploads" if live is None else live.capture,
@@ -149,7 +164,8 @@ class Desk:
             bench.__enter__()
         except BaseException as error:  # noqa: BLE001 - told to whoever runs the server
             self.error = error
-            self._failed()
+            if self._failed is not None:
+                self._failed()
             return
         if self._stop.is_set():
             bench.__exit__(None, None, None)

@@ -136,6 +136,7 @@ def _figures(found: SlideSummary, said: Sequence[str]) -> wire.Figures:
         share=None if first is None else first.share,
         interval=interval,
         not_assessed={reason.value: share.count for reason, share in found.reasons.items()},
+        left_out=found.not_assessed.count,
         abstention=found.not_assessed.share,
         warnings=[
             *said,

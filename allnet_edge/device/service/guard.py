@@ -54,6 +54,8 @@ class Guard:
         headers = Headers(scope=scope)
         refused = self._refused(scope, headers)
         if refused is not None:
+            if scope["method"] not in READING:
+                refused.headers["Connection"] = "close"  # so that no body is read for nothing
             await refused(scope, receive, _with_headers(send))
             return
         limit = _limit(scope, self._settings.limits)

@@ -1,5 +1,6 @@
 """Every refusal as problem+json (RFC 9457): what is wrong, where, and what would mend it."""
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,7 @@ from allnet_edge.errors import (
     UsageError,
 )
 
+_log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _SHOWN = 300
 _STATUS: tuple[tuple[type[AllnetEdgeError], HTTPStatus], ...] = (
@@ -132,6 +134,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(AllnetEdgeError, _ours)
+    app.add_exception_handler(Exception, _bug)
 
 
 async def _http(_request: Request, error: Exception) -> Response:
@@ -146,6 +149,15 @@ async def _http(_request: Request, error: Exception) -> Response:
 async def _ours(_request: Request, error: Exception) -> Response:
     assert isinstance(error, AllnetEdgeError)  # noqa: S101 - it is registered for this kind
     return Refusal.of(error).response()
+
+
+async def _bug(_request: Request, error: Exception) -> Response:
+    _log.error("a bug, told to a client", exc_info=error)
+    return Refusal(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        f"this is a bug of allnet-edge: {type(error).__name__}",
+        fix="report it with the lines that the server printed",
+    ).response()
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

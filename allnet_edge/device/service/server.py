@@ -22,27 +22,25 @@ SWITCH_SECONDS = 0.0005
 and then a hundred readers slow down the live loop, which needs it often and briefly."""
 
 
-class _Server(uvicorn.Server):
-    """Ends its streams first, and leaves the signal to us.
-
-    Attributes:
-        signals: Those that came.
-    """
+class OrderlyServer(uvicorn.Server):
+    """Ends live events first, and leaves signals to whoever runs it."""
 
     def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
         super().__init__(config)
         self._ending = ending
-        self.signals: list[int] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Ours stay until the slide is stored, so nothing is caught here."""
         yield
 
-    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         """Once: end in order. Twice: do not wait for clients."""
-        self.signals.append(number)
         self.force_exit = self.should_exit
+        self.should_exit = True
+
+    def end(self) -> None:
+        """End in order; from any thread."""
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -53,7 +51,7 @@ class _Server(uvicorn.Server):
 
 def serve(
     options: WorkOptions, settings: ServiceSettings, listening: Callable[[str], None]
-) -> int | None:
+) -> bool:
     """Serve until a signal comes.
 
     Args:
@@ -62,28 +60,16 @@ def serve(
         listening: Told the address when the server answers.
 
     Returns:
-        The signal that ended it; None where nothing did.
+        Whether it ended in the middle of a slide.
 
     Raises:
         UsageError: The address is taken, or none of this machine.
         AllnetEdgeError: What kept the work from being opened, or ended it.
     """
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     before = sys.getswitchinterval()
     with bound(settings) as listener:
-        server: _Server | None = None
-
-        def failed() -> None:
-            if server is not None:
-                server.should_exit = True
-
-        desk = Desk(options, settings, failed)
-        config = uvicorn.Config(
-            guarded(desk), log_config=None, access_log=False, server_header=False, lifespan="off",
-            ws="none", proxy_headers=False, timeout_graceful_shutdown=GRACE_SECONDS,
-            timeout_keep_alive=30,
-        )  # fmt: skip
-        server = _Server(config, desk.hub.close)
+        desk, server = made(options, settings)
         with _signals(server.on_signal):
             sys.setswitchinterval(SWITCH_SECONDS)
             try:
@@ -92,10 +78,23 @@ def serve(
                 server.run(sockets=[listener])
             finally:
                 sys.setswitchinterval(before)
-                desk.close()
+                interrupted = desk.close()
     if desk.error is not None:
         raise desk.error
-    return server.signals[0] if server.signals else None
+    return interrupted
+
+
+def made(options: WorkOptions, settings: ServiceSettings) -> tuple[Desk, "OrderlyServer"]:
+    """A desk, and the server in front of it; neither is started."""
+    desk = Desk(options, settings)
+    config = uvicorn.Config(
+        guarded(desk), log_config=None, access_log=False, server_header=False, lifespan="off",
+        ws="none", proxy_headers=False, timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=30,
+    )  # fmt: skip
+    server = OrderlyServer(config, desk.hub.close)
+    desk.when_failed(server.end)
+    return desk, server
 
 
 def bound(settings: ServiceSettings) -> socket.socket:

@@ -20,6 +20,7 @@ from allnet_edge.device.live.pictures import Pictures, encoded_cells, encoded_fi
 from allnet_edge.device.service.pictures import Shot
 from allnet_edge.device.service.problems import Refusal
 from allnet_edge.device.store.store import Store
+from allnet_edge.errors import IntegrityError
 
 PICTURE_BYTES = 8_000_000
 MEDIA_TYPES = ("image/png", "image/jpeg", "image/bmp", "image/tiff", "application/octet-stream")
@@ -35,6 +36,7 @@ class Uploads:
 
     Attributes:
         latest: The field that was sent last; None before the first.
+        error: The bundle was changed: nothing is taken any more. None else.
     """
 
     def __init__(self, assessor: FieldAssessor, store: Store, *, keep_pictures: bool) -> None:
@@ -47,6 +49,7 @@ class Uploads:
         self._pictures = Pictures(PICTURE_BYTES)
         self._sent = 0
         self.latest: Shot | None = None
+        self.error: IntegrityError | None = None
 
     def take(self, slide: int, rgb: Tensor, name: str) -> tuple[str, FieldResult, list[int]]:
         """Assess and store a field.
@@ -65,7 +68,7 @@ class Uploads:
             IntegrityError: The bundle was changed meanwhile.
         """
         with self._lock:
-            self._watch.check()
+            self._check()
             now = datetime.now(timezone.utc)
             frame = Frame(self._sent, rgb, now, time.monotonic_ns(), name)
             self._sent += 1
@@ -77,6 +80,13 @@ class Uploads:
             key = f"upload-{frame.number}"
             self.latest = Shot(key, rgb, frame.at_ns)
             return key, result, ids
+
+    def _check(self) -> None:
+        try:
+            self._watch.check()
+        except IntegrityError as error:
+            self.error = error
+            raise
 
     def picture(self, cell: int) -> Tensor | None:
         """As ``Live.picture``, of cells in fields that were sent."""

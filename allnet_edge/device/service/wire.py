@@ -161,7 +161,8 @@ class Figures(Wire):
         interval: Of ``share``, 95 %, with fields as clusters; null where there is none.
         not_assessed: Cells by reason, in words.
         refused: Fields that were not assessed as a whole.
-        abstention: Share of the cells found that were not assessed; null without cells.
+        left_out: Cells found that were not assessed.
+        abstention: Their share of the cells found; null without cells.
         warnings: What a reader should know, in whole sentences.
     """
 
@@ -174,6 +175,7 @@ class Figures(Wire):
     share: float | None
     interval: tuple[float, float] | None
     not_assessed: dict[str, int]
+    left_out: int
     abstention: float | None
     warnings: list[str]
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -35,8 +35,9 @@ class WorkOptions:
         bundle: Folder of the bundle.
         store: Folder of the store.
         source: The camera, as ``open_camera`` takes it; None: fields are uploaded.
-        profile: The camera's; None for none.
+        profile: The camera's; without one it is not calibrated.
         rate_hz: Paces a folder or a video; None: as fast as it is read.
+        repeat: A folder or a video begins again at its end.
         capture: None leaves it to the kind of source.
         candidate: Id of the one that decides; None leaves it to the bundle and the device.
         shadow: Id of one that is asked beside; None for none.
@@ -47,8 +48,9 @@ class WorkOptions:
     bundle: Path
     store: Path
     source: str | None = None
-    profile: CameraProfile | None = None
+    profile: CameraProfile = field(default_factory=CameraProfile)
     rate_hz: float | None = None
+    repeat: bool = False
     capture: Capture | None = None
     candidate: str | None = None
     shadow: str | None = None
@@ -122,7 +124,7 @@ class Workbench:
         self.session = stack.enter_context(self._session(bundle, options.candidate))
         shadow = options.shadow
         beside = None if shadow is None else stack.enter_context(self._session(bundle, shadow))
-        scale, known = _scale(options.profile, bundle)
+        scale, known = options.profile.scale(bundle.appearance, bundle.sha256)
         self.assessor = SharedAssessor(self.session, scale=scale, scale_known=known, shadow=beside)
         self.uploads = Uploads(self.assessor, self.store, keep_pictures=options.keep_pictures)
         if options.source is None:
@@ -130,8 +132,8 @@ class Workbench:
             if beside is not None:
                 verify(beside)
             return
-        source, profile, rate = options.source, options.profile, options.rate_hz
-        camera = Reconnecting(lambda: open_camera(source, profile, rate_hz=rate))
+        source, profile, pace = options.source, options.profile, (options.rate_hz, options.repeat)
+        camera = Reconnecting(lambda: open_camera(source, profile, rate_hz=pace[0], repeat=pace[1]))
         settings = LiveSettings(capture=options.capture, keep_pictures=options.keep_pictures)
         self.live = stack.enter_context(
             Live(self.assessor, camera, store=self.store, settings=settings)
@@ -139,6 +141,12 @@ class Workbench:
 
     def _session(self, bundle: Bundle, candidate: str | None) -> Session:
         return Session(bundle, candidate=candidate, threads=self._options.threads)
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended or holds up the work."""
+        held = None if self.live is None else self.live.error
+        return held or self.uploads.error
 
     @property
     def slide(self) -> int | None:
@@ -217,9 +225,3 @@ class Workbench:
 def camera_key(number: int) -> str:
     """Names a frame of the camera."""
     return f"camera-{number}"
-
-
-def _scale(profile: CameraProfile | None, bundle: Bundle) -> tuple[float, str]:
-    if profile is None:
-        return 1.0, NOT_CALIBRATED
-    return profile.scale(bundle.appearance, bundle.sha256)

@@ -12,24 +12,25 @@ export function render(slide, summary, bundle) {
   const now = corrected ? summary.corrected : summary.model;
   $("summary").replaceChildren(...[
     ...head(now, bundle, corrected),
-    corrected ? el("p", { class: "quiet" }, `By the model alone: ${summary.model.sentence}`) : null,
     tiles(slide, now),
+    ...now.warnings.map((words) => el("p", { class: "caveat" }, words)),
     ...reasons(now),
-    ...(now.warnings || []).map((words) => el("p", { class: "quiet" }, words)),
     exports(slide),
+    el("p", { class: "sub" }, "In words"),
+    el("p", { class: "quiet" }, now.sentence),
+    ...(corrected ? [el("p", { class: "sub" }, "By the model alone"), el("p", { class: "quiet" }, summary.model.sentence)] : []),
   ].filter(Boolean));
 }
 
 function head(now, bundle, corrected) {
-  const after = corrected ? "with corrections" : "by the model";
+  const after = corrected ? "with your corrections" : "by the model alone";
   if (bundle.positive === null) {
     const most = Math.max(1, ...Object.values(now.labels));
-    return [bars(Object.entries(now.labels), most), el("p", { class: "sentence" }, now.sentence)];
+    return [el("p", { class: "sub" }, `Assessed cells, ${after}`), bars(Object.entries(now.labels), most)];
   }
   const parts = [el("p", { class: "big" },
-    el("b", {}, share(now.share)), el("span", {}, `${number(now.positive)} of ${number(now.assessed)} assessed cells ${bundle.positive}, ${after}`))];
+    el("b", {}, share(now.share)), el("span", {}, `of the assessed cells ${bundle.positive}, ${after}`))];
   if (now.interval) parts.push(interval(now.share, now.interval));
-  parts.push(el("p", { class: "sentence" }, now.sentence));
   return parts;
 }
 
@@ -45,16 +46,17 @@ function interval(point, [low, high]) {
 
 function tiles(slide, now) {
   const tile = (words, value, small) => el("div", {}, el("dt", {}, words), el("dd", {}, value, small ? el("small", {}, ` ${small}`) : null));
-  const refused = now.refused ? `${now.refused} refused` : "";
+  const refused = now.refused ? `(${now.refused} refused)` : "";
   return el("dl", { class: "tiles" }, tile("fields", number(slide.fields), refused), tile("cells", number(slide.cells)),
-    tile("assessed", number(now.assessed)), tile("not assessed", number(slide.cells - now.assessed < 0 ? 0 : slide.cells - now.assessed), now.abstention === null ? "" : share(now.abstention, 0)),
-    tile("corrected", number(slide.corrected)));
+    tile("assessed", number(now.assessed)),
+    tile("not assessed", number(now.left_out), now.abstention === null ? "" : share(now.abstention, 0)),
+    slide.corrected ? tile("corrected", number(slide.corrected)) : null);
 }
 
 function reasons(now) {
   const entries = Object.entries(now.not_assessed).filter(([, count]) => count > 0).sort((one, other) => other[1] - one[1]);
   if (!entries.length) return [];
-  return [el("p", { class: "sub" }, "Why cells were not assessed"), bars(entries, Math.max(...entries.map(([, count]) => count)))];
+  return [el("p", { class: "sub" }, "Not assessed, because"), bars(entries, Math.max(...entries.map(([, count]) => count)))];
 }
 
 function bars(entries, most) {

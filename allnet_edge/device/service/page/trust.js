@@ -55,7 +55,7 @@ function live(status) {
   const latency = status.live.latency_p50_ms === null ? "–" : `${status.live.latency_p50_ms.toFixed(0)} / ${status.live.latency_p99_ms === null ? "–" : status.live.latency_p99_ms.toFixed(0)} ms`;
   return [
     el("p", { class: "sub" }, "Camera"),
-    pairs([["source", camera.source], ["picture", size + rate], ["exposure", camera.exposure], ["capture", status.capture], ["stored after (p50 / p99)", latency]]),
+    pairs([["source", camera.source], ["picture", size + rate], ["exposure", camera.exposure], ["capture", status.capture], ["latency p50 / p99", latency]]),
     el("p", { class: "sub" }, "Frames"),
     pairs(Object.entries(counters).map(([words, count]) => [words, number(count)])),
   ];
