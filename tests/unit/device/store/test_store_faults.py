@@ -15,6 +15,7 @@ import pytest
 from store_samples import PNG, cell, field, new_slide
 
 from allnet_edge.device.store import schema
+from allnet_edge.device.store.connections import open_writer
 from allnet_edge.device.store.export import write_csv, write_json
 from allnet_edge.device.store.store import Store
 from allnet_edge.errors import IntegrityError, OutputDirError, StorageError, UsageError
@@ -392,3 +393,12 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
         store.slides()
     with Store.open(tmp_path) as again:
         assert [line.kind for line in again.log_entries()] == ["opened", "closed", "made"]
+
+
+def test_each_commit_is_flushed_to_the_disk(tmp_path: Path) -> None:
+    """A kill leaves the kernel's cache, a power cut does not: only this setting covers both."""
+    Store.open(tmp_path).close()
+    with closing(open_writer(tmp_path / "store.sqlite3", 1.0)) as connection:
+        asked = ("synchronous", "journal_mode", "foreign_keys", "recursive_triggers")
+        found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
+    assert found == [2, "wal", 1, 1]  # 2: FULL
