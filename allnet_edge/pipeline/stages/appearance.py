@@ -21,7 +21,6 @@ from allnet_edge.data.images import decode, fit
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.errors import DataError
 from allnet_edge.measure.appearance import (
-    FEWEST,
     RATE,
     Exposure,
     cell_diameter,
@@ -36,6 +35,7 @@ from allnet_edge.measure.appearance import (
 )
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.progress import Progress, silent
+from allnet_edge.segmentation.joining import joined
 from allnet_edge.segmentation.nuclei import find_nuclei
 from allnet_edge.segmentation.regions import regions
 from allnet_edge.segmentation.whole_cell import whole_cells
@@ -125,7 +125,7 @@ def describe(
             "side": Counter(min(one.width, one.height) for one in training).most_common(1)[0][0],
             "um_per_px": settings.um_per_px,
             "diameter_of": "cell" if background == "black" else "nucleus",
-            "diameter": _diameter(background, seen.diameters, fresh.diameters),
+            "diameter": _diameter(seen.diameters, fresh.diameters),
             "n": len(seen.colours),
             "fitted_on": len(validation),
             "colour_mean": mean.tolist(),
@@ -185,6 +185,9 @@ def _nucleus_diameters(image: Image.Image) -> list[float]:
     nuclei = find_nuclei(np.asarray(small))
     cells = whole_cells(nuclei)
     areas = np.bincount(cells[cells == nuclei.labels], minlength=int(cells.max()) + 1)
+    for lobe, whole in joined(cells, nuclei.sure).items():
+        areas[whole] += areas[lobe]
+        areas[lobe] = 0
     return [
         2 * math.sqrt(areas[one.label] / math.pi) * width / small.width
         for one in regions(cells)
@@ -209,33 +212,13 @@ def _least(training: list[float], validation: list[float], rate: float = RATE) -
     return None if own is None or fitted is None else round(min(own, fitted), _DIGITS)
 
 
-def _diameter(
-    background: Background, training: list[float], validation: list[float]
-) -> list[float] | None:
+def _diameter(training: list[float], validation: list[float]) -> list[float] | None:
     """Low, median and high; half of the rate for either side."""
-    if min(len(training), len(validation)) < FEWEST:
+    low, high = (limit(training, validation, RATE / 2) for limit in (_least, _most))
+    if low is None or high is None:
         return None
-    if background == "smear":
-        (low, median, high), (least, _, most) = map(_by_area, (training, validation))
-        low, high = min(low, least), max(high, most)
-    else:
-        fewest, largest = (limit(training, validation, RATE / 2) for limit in (_least, _most))
-        median = float(np.median(training))
-        low, high = fewest or median, largest or median
-    return [round(end, _DIGITS) for end in (low / _ROOM, median, high * _ROOM)]
-
-
-def _by_area(diameters: list[float]) -> tuple[float, float, float]:
-    """1 %, half and 99 % of the stained area lie in smaller nuclei.
-
-    By number half of what is found in a smear may be debris and platelets, but they are small.
-    """
-    ordered = np.sort(diameters)
-    below = np.cumsum(ordered**2)
-    low, median, high = (
-        float(ordered[np.searchsorted(below, share * below[-1])]) for share in (RATE, 0.5, 1 - RATE)
-    )
-    return low, median, high
+    ends = (low / _ROOM, float(np.median(training)), high * _ROOM)
+    return [round(end, _DIGITS) for end in ends]
 
 
 def _rounded(values: _Floats) -> _Floats:
