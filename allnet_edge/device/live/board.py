@@ -17,7 +17,7 @@ Passed = Literal["repeated", "moving", "damaged", "refused", "passed"]
 """Why a frame is no field."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
     """Something for the worker.
 

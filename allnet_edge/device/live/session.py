@@ -127,11 +127,13 @@ class Live:
 
         Raises:
             UsageError: One is open, the source has ended, or the name cannot be used.
-            StorageError: It cannot be stored.
+            AllnetEdgeError: It cannot be stored, or the work has failed before.
         """
         with self._lock:
             if self._board.slide is not None:
                 raise UsageError("a slide is open", fix="end it first")
+            if self._board.error is not None:
+                raise self._board.error
             if self._board.ended:
                 raise UsageError(
                     "the source has given its last picture", where=self._camera.facts.source,
