@@ -97,6 +97,12 @@ ABILITIES = (
     ),
     Ability("run .tflite", (("ai_edge_litert", "ai-edge-litert"),), "litert", engine="litert"),
     Ability("run .onnx", (("onnxruntime", "onnxruntime"),), "onnx", engine="onnx"),
+    Ability(
+        "find cells in fields, read cameras",
+        (("cv2", "opencv-python-headless"),),
+        extra="field",
+        hint="on a Jetson JetPack's own OpenCV, which alone reads CSI cameras",
+    ),
     Ability("sign and check bundles", (("cryptography", "cryptography"),), "onnx"),
 )
 

@@ -131,6 +131,8 @@ class MjpegGrabber:
             403: "check user and password",
             404: "check the path of the address",
         }
+        if 300 <= status < 400:
+            fixes[status] = "redirections are not followed: use the address of the stream itself"
         return self._error(f"the camera answers with HTTP status {status}", fixes.get(status))
 
     def _error(self, what: str, fix: str | None = CHECK) -> CameraError:

@@ -118,6 +118,17 @@ class TestLooking:
         assert code == 3
         assert "secret" not in json.dumps(found) + said
 
+    def test_without_opencv_it_names_the_extra(self, fields) -> None:
+        asks = (
+            "import sys; sys.modules['cv2'] = None; from allnet_edge.cli.main import main;"
+            f"sys.exit(main(['camera', {str(fields)!r}]))"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", asks], check=False, capture_output=True, text=True
+        )
+        assert ended.returncode == 3
+        assert "pip install 'allnet-edge[field]'" in ended.stderr
+
     def test_help_is_quick(self) -> None:
         asks = (
             "import sys; from allnet_edge.cli.main import main; main(['camera', '--help']);"

@@ -84,6 +84,20 @@ class TestAGoodStream:
             assert last == 4
             assert abs(frame.rgb.mean() - 200) < 3
 
+    def test_a_stream_in_chunks_without_announced_lengths(self) -> None:
+        headers = head().replace(b"Connection: close", b"Transfer-Encoding: chunked")
+
+        def send(_: bytes) -> Iterator[bytes]:
+            yield headers
+            pieces = endless(lambda n: jpeg(40 + n % 4 * 50))
+            for piece in itertools.islice(pieces, 1, None):
+                bare = piece.replace(b"Content-Length", b"X-Length")
+                yield b"%x\r\n" % len(bare) + bare + b"\r\n"
+
+        with Server(send) as server, open_camera(server.address) as camera:
+            means = [camera.read(LONG).rgb.mean() for _ in range(4)]
+        assert all(min(abs(mean - level) for level in (40, 90, 140, 190)) < 3 for mean in means)
+
     def test_a_password_is_sent_and_not_shown(self) -> None:
         with Server(steady(90)) as server:
             source = server.address.replace("://", "://user:p%40ss@")
@@ -155,7 +169,7 @@ class TestNoStream:
         [
             (b"HTTP/1.1 404 Not Found\r\n\r\n", "status 404"),
             (b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest x\r\n\r\n", "Digest"),
-            (b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", "status 302"),
+            (b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", "redirections are not followed"),
             (b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", "gives image/jpeg"),
             (b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n", "multipart"),
             (b"SSH-2.0-OpenSSH\r\n", "no connection"),
