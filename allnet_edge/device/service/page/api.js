@@ -31,7 +31,7 @@ export const exportOf = (slide, form) => `${ROOT}/slides/${slide}/export.${form}
 // One picture: its pixels, and the name that the field found in it has, too.
 export async function frame(kind) {
   const answer = await fetch(`${ROOT}/live/frame.jpg?picture=${kind}`, { cache: "no-store" });
-  if (!answer.ok) return null;
+  if (answer.status !== 200) return null; // 204: there is none yet
   const bitmap = await createImageBitmap(await answer.blob());
   return { bitmap, name: answer.headers.get("X-Picture") };
 }

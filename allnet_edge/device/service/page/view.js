@@ -4,6 +4,7 @@ import { frame } from "/static/api.js";
 import { $, el, probability, sign, svg } from "/static/dom.js";
 
 const CAMERA_PAUSE_MS = 120;
+const NOTHING_PAUSE_MS = 1000;
 const KEPT_FIELDS = 8;
 
 const fields = new Map(); // by the picture's name, the newest few
@@ -59,19 +60,21 @@ function follow() {
 }
 
 async function tick() {
-  await draw("camera");
-  timer = choice === "camera" || moving ? setTimeout(tick, CAMERA_PAUSE_MS) : 0;
+  const drawn = await draw("camera");
+  timer = choice === "camera" || moving ? setTimeout(tick, drawn ? CAMERA_PAUSE_MS : NOTHING_PAUSE_MS) : 0;
 }
 
 async function draw(kind) {
   if (busy) {
     wanted = kind === "field";
-    return;
+    return true;
   }
   busy = true;
+  let drawn = false;
   try {
     const got = document.hidden ? null : await frame(kind);
     if (got) {
+      drawn = true;
       paint(got.bitmap);
       outline(fields.get(got.name) || null);
     }
@@ -84,6 +87,7 @@ async function draw(kind) {
     wanted = false;
     await draw("field");
   }
+  return drawn;
 }
 
 function paint(bitmap) {

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from allnet_edge.device.service import wire
 from allnet_edge.device.service.desk import Desk
 from allnet_edge.device.service.hub import EventStream
-from allnet_edge.device.service.problems import Refusal, gives, responses
+from allnet_edge.device.service.problems import gives, responses
 from allnet_edge.errors import UsageError
 
 _BUSY = responses(HTTPStatus.SERVICE_UNAVAILABLE)
@@ -24,18 +24,15 @@ def router(desk: Desk) -> APIRouter:
         "/live/frame.jpg",
         response_class=Response,
         responses=gives("image/jpeg")
-        | responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+        | {204: {"description": "There is no picture yet."}}
+        | responses(HTTPStatus.UNPROCESSABLE_ENTITY)
         | _BUSY,
     )
     async def frame(picture: Literal["field", "camera"] = "field") -> Response:
         """The field assessed last, or the camera's newest picture; ``X-Picture`` names it."""
         shot = desk.bench.shot(picture)
         if shot is None:
-            raise Refusal(
-                HTTPStatus.NOT_FOUND,
-                "there is no picture yet",
-                fix="start a slide" if picture == "field" else "look at the camera",
-            )
+            return Response(status_code=HTTPStatus.NO_CONTENT)
         jpegs = desk.jpegs[picture]
         made = jpegs.known(shot)
         if made is None:
