@@ -170,7 +170,7 @@ def _look(
         looks.exposures.extend([] if light is None else [light])
         looks.sharpnesses.extend([] if sharp is None else [sharp])
         if background == "black":
-            looks.diameters.append(cell_diameter(np.asarray(image)))
+            looks.diameters.extend([] if colour is None else [cell_diameter(np.asarray(image))])
         elif done < _SEGMENTED:
             looks.diameters.extend(_nucleus_diameters(image))
         progress("how the cells look", done + 1, len(samples))
