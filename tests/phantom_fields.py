@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 Box = tuple[int, int, int, int]
 
 GROUND = (236, 228, 232)
-RED_CELL = (206, 158, 160)
-PALLOR = (226, 200, 202)
-CYTOPLASM = (176, 164, 214)
+RED_CELL = (200, 172, 168)
+PALLOR = (226, 210, 210)
+CYTOPLASM = (184, 182, 220)
 NUCLEUS = (98, 44, 136)
 CYTOPLASM_OF_NUCLEUS = 1.3  # diameter of a cell for one of its nucleus
 _FINE = 3  # bits behind the point in cv2's coordinates

@@ -70,7 +70,7 @@ def _resample(image: NDArray[np.uint8], window: float, side: int) -> NDArray[np.
 def _mirrored(index: _Rows, n: int) -> _Rows:
     """Indices into ``n`` pixels for positions that may lie beyond them, mirrored at the border."""
     turn = np.abs(index) % (2 * n - 2)
-    return np.minimum(turn, 2 * n - 2 - turn)
+    return np.asarray(np.minimum(turn, 2 * n - 2 - turn))
 
 
 def _mask_in(cell: Cell, rows: _Rows, columns: _Rows) -> NDArray[np.uint8]:

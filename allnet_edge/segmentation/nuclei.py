@@ -12,7 +12,7 @@ from allnet_edge.segmentation.cell import Field
 from allnet_edge.segmentation.nucleus_map import Grey, grey_world, nucleus_map
 from allnet_edge.segmentation.regions import Labels, Region, areas, regions
 from allnet_edge.segmentation.ruler import red_cell_diameter
-from allnet_edge.segmentation.splitting import Binary, split
+from allnet_edge.segmentation.splitting import Binary, components, split
 
 FLOOR = 50
 """Of the nucleus map: no threshold below it, or a field without nuclei would be cut in two."""
@@ -107,9 +107,9 @@ def _one_label_each(
     stained: Binary, diameter: float | None, ruler: float | None
 ) -> tuple[Labels, float]:
     """The labels after splitting and joining, and the diameter that is expected of a nucleus."""
-    whole = diameter or typical_diameter(areas(_components(stained)))
+    whole = diameter or typical_diameter(areas(components(stained)))
     closed = _closed(stained, whole)
-    expected = diameter or typical_diameter(areas(_components(closed)))
+    expected = diameter or typical_diameter(areas(components(closed)))
     own = OWN * expected if ruler is None or diameter is not None else OWN_OF_A_RED_CELL * ruler
     pieces = split(stained, own)
     full = [region for region in regions(pieces) if _width(region, pieces) >= own]
@@ -117,15 +117,9 @@ def _one_label_each(
         expected = min(expected, typical_diameter(np.array([region.area for region in full])))
     labels = _only(pieces, full)
     lobes = np.where((stained > 0) & (labels == 0), 1, 0).astype(np.uint8)
-    joined = _components(np.where(labels > 0, 0, _closed(lobes, expected)).astype(np.uint8))
+    joined = components(np.where(labels > 0, 0, _closed(lobes, expected)).astype(np.uint8))
     joined[joined > 0] += int(labels.max())
     return np.asarray(np.where(labels > 0, labels, joined), dtype=np.int32), expected
-
-
-def _components(binary: Binary) -> Labels:
-    labels = np.zeros(binary.shape, np.int32)
-    cv2.connectedComponents(binary, labels, ltype=cv2.CV_32S)
-    return labels
 
 
 def _width(region: Region, labels: Labels) -> float:

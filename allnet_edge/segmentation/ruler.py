@@ -57,12 +57,11 @@ def _differs(green: Grey, darker: np.ndarray, lighter: np.ndarray) -> bool:
 
 
 def _without_pallor(darker: np.ndarray) -> Grey:
-    holes, labels, stats, _ = cv2.connectedComponentsWithStats(
-        (~darker).astype(np.uint8), connectivity=4
-    )
-    small = stats[:, cv2.CC_STAT_AREA] < _PALLOR * darker.size
+    labels = np.zeros(darker.shape, np.int32)
+    cv2.connectedComponents((~darker).astype(np.uint8), labels, connectivity=4, ltype=cv2.CV_32S)
+    small = np.bincount(labels.reshape(-1)) < _PALLOR * darker.size
     small[0] = True  # what is darker
-    return np.asarray(small.astype(np.uint8)[labels] if holes else darker, dtype=np.uint8)
+    return np.asarray(small.astype(np.uint8)[labels])
 
 
 def _lower_quartile(distance: np.ndarray) -> float | None:

@@ -33,20 +33,28 @@ def split(nuclei: Binary, width: float) -> Labels:
         int32 ``[height, width]``: 0 outside, another number for each nucleus.
     """
     # A border of nothing: a nucleus that is cut by the field is no wider for it.
-    padded = cv2.copyMakeBorder(nuclei, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(padded, ltype=cv2.CV_32S)
-    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    distance = cv2.GaussianBlur(distance, (0, 0), max(0.5, width / 20))
-    highest = count
+    padded = np.pad(nuclei, 1)
+    labels = components(padded)
+    sharp = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distance = np.asarray(cv2.GaussianBlur(sharp, (0, 0), max(0.5, width / 20)), np.float32)
+    highest = int(labels.max())
     for label, summits in _summits(distance, labels, width).items():
-        x, y, columns, rows, _ = stats[label]
+        x, y, columns, rows = cv2.boundingRect((labels == label).astype(np.uint8))
         here = np.s_[y : y + rows, x : x + columns]
         part = labels[here] == label
-        kept = _own(np.where(part, distance[here], 0), [(r, v - y, u - x) for r, v, u in summits])
+        relief = np.where(part, distance[here], np.float32(0))
+        kept = _own(relief, [(r, v - y, u - x) for r, v, u in summits])
         if len(kept) > 1:
-            labels[here][part] = _flooded(distance[here], part, kept)[part] + highest
+            labels[here][part] = _flooded(relief, part, kept)[part] + highest
             highest += len(kept)
     return np.ascontiguousarray(labels[1:-1, 1:-1])
+
+
+def components(binary: Binary) -> Labels:
+    """One label from 1 on for each part that does not touch another."""
+    labels = np.zeros(binary.shape, np.int32)
+    cv2.connectedComponents(binary, labels, ltype=cv2.CV_32S)
+    return labels
 
 
 def _summits(distance: _Distance, labels: Labels, width: float) -> dict[int, list[_Summit]]:

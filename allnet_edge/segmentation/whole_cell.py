@@ -18,7 +18,7 @@ from allnet_edge.segmentation.splitting import nearest
 
 REACH = 0.5
 """Of the typical nucleus' diameter: cytoplasm is looked for so far from the nucleus."""
-RIM = 0.12
+RIM = 0.05
 """Of the same: the least that a cell goes beyond its nucleus, whatever the colours say."""
 LIKELY = 0.7
 """Near nuclei a colour of cytoplasm is this share of its two frequencies added up."""
@@ -27,9 +27,8 @@ CLOSE = 0.15
 OPEN = 0.35
 """... and what is thinner is cut off: it is no part of a cell but the rim of a red one."""
 
-_BITS = 6  # of each axis of a histogram of colours
-_STEP = 3  # grey levels of a step on it
-_SMOOTH = 5.0  # grey levels: sd of what smooths it
+_BITS = 7  # of each axis of a histogram of colours: one step is four grey levels of difference
+_SMOOTH = 1.25  # steps: sd of what smooths it
 _LEAST_FAR = 400  # pixels far from nuclei: with fewer nothing is known of the surroundings
 
 _Floats = NDArray[np.float32]
@@ -49,10 +48,9 @@ def whole_cells(nuclei: Nuclei) -> Labels:
     rim, reach = (max(1.0, share * nuclei.diameter) for share in (RIM, REACH))
     cytoplasm = _cytoplasm(nuclei.balanced, away, reach) & (away <= reach)
     grown = ((away <= rim) | cytoplasm).astype(np.uint8)
-    grown = cv2.morphologyEx(grown, cv2.MORPH_CLOSE, _ellipse(nuclei.diameter * CLOSE))
-    grown = cv2.morphologyEx(grown, cv2.MORPH_OPEN, _ellipse(nuclei.diameter * OPEN))
-    grown[away <= rim] = 1
-    return np.where(grown > 0, owner, 0).astype(np.int32)
+    closed = cv2.morphologyEx(grown, cv2.MORPH_CLOSE, _ellipse(nuclei.diameter * CLOSE))
+    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, _ellipse(nuclei.diameter * OPEN))
+    return np.where((opened > 0) | (away <= rim), owner, 0).astype(np.int32)
 
 
 def _ellipse(side: float) -> NDArray[np.uint8]:
@@ -74,28 +72,29 @@ def _cytoplasm(balanced: Field, away: _Floats, reach: float) -> NDArray[np.bool_
     if np.count_nonzero(far) < _LEAST_FAR:
         return np.zeros(away.shape, np.bool_)
     colour = _chroma(balanced)
-    here, there = (_frequency(colour, where) for where in (near, far))
-    share = here / np.maximum(here + there, 1e-9)
-    picture = cv2.GaussianBlur(share[colour].astype(np.float32), (0, 0), 1.0)
-    return np.asarray(picture > LIKELY)
+    here, there = (_frequency(colour[where]) for where in (near, far))
+    share = (255 * here / np.maximum(here + there, 1e-9)).astype(np.uint8)
+    picture = cv2.GaussianBlur(share[colour], (0, 0), 1.0)
+    return np.asarray(picture > 255 * LIKELY)
 
 
-def _chroma(balanced: Field) -> NDArray[np.int32]:
+def _chroma(balanced: Field) -> NDArray[np.uint16]:
     """A number for each pixel's colour without its brightness.
 
     Of blue - red, which tells cytoplasm from red cells, and green - (red + blue) / 2, which tells
     both from the background, `_BITS` bits each.
     """
-    red, green, blue = (channel.astype(np.int32) for channel in cv2.split(balanced))
-    half = 1 << (_BITS - 1)
-    across = np.clip((blue - red) // _STEP + half, 0, 2 * half - 1)
-    down = np.clip((2 * green - red - blue) // (2 * _STEP) + half, 0, 2 * half - 1)
-    return np.asarray((down << _BITS) | across, dtype=np.int32)
+    red, green, blue = cv2.split(balanced)
+    across = np.asarray(cv2.addWeighted(blue, 0.5, red, -0.5, 128), np.uint16)
+    purple = cv2.addWeighted(red, 0.5, blue, 0.5, 0)
+    down = np.asarray(cv2.addWeighted(green, 0.5, purple, -0.5, 128), np.uint16)
+    shift = 8 - _BITS
+    return np.asarray(((down >> shift) << _BITS) | (across >> shift), np.uint16)
 
 
-def _frequency(colour: NDArray[np.int32], where: NDArray[np.bool_]) -> _Floats:
-    """Of every colour among these pixels, smoothed over neighbouring colours."""
+def _frequency(colours: NDArray[np.uint16]) -> _Floats:
+    """Of every colour among these, smoothed over neighbouring colours."""
     side = 1 << _BITS
-    counts = np.bincount(colour[where], minlength=side**2).astype(np.float32).reshape(side, side)
-    smooth = cv2.GaussianBlur(counts, (0, 0), _SMOOTH / _STEP, borderType=cv2.BORDER_CONSTANT)
-    return np.asarray(smooth.ravel() / max(np.count_nonzero(where), 1), dtype=np.float32)
+    counts = np.bincount(colours, minlength=side**2).astype(np.float32).reshape(side, side)
+    smooth = cv2.GaussianBlur(counts, (0, 0), _SMOOTH, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(smooth.ravel() / max(colours.size, 1), dtype=np.float32)
