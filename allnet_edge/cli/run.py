@@ -165,7 +165,9 @@ class _Until:
 
 @contextmanager
 def _signals() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set the event: the field in work is finished. A second one ends it all."""
+    """Ctrl-C and SIGTERM set the event: the field in work is finished. A second one leaves the
+    summary out.
+    """
     stop = threading.Event()
 
     def asked(_number: int, _frame: FrameType | None) -> None:

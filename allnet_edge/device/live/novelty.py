@@ -23,7 +23,7 @@ STILL = 0.1  # share of the picture's own contrast by which it may change from f
 FLOOR = 10.0  # grey levels: noise of an empty field is no movement
 BLANK = 1.5  # grey levels: a copy with less contrast shows nothing that could be recognised
 OVERLAP = 0.15  # share of a field that may be seen twice
-ALIKE = 0.8  # correlation; unrelated fields reach 0.76 by their best peak, same ones begin at 0.85
+ALIKE = 0.75  # correlation; unrelated fields reach 0.63 by their best peak (docs/live.md)
 PEAKS = 6
 MEMORY = 8
 

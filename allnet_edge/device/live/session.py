@@ -23,7 +23,7 @@ from allnet_edge.device.live.events import EVENTS, Event, Hub, Subscription
 from allnet_edge.device.live.pictures import Pictures, encoded_cells, encoded_field
 from allnet_edge.device.live.reader import Reader
 from allnet_edge.device.live.settings import Capture, LiveSettings
-from allnet_edge.device.live.status import Latencies, LiveStatus, State
+from allnet_edge.device.live.status import Counters, Latencies, LiveStatus, State
 from allnet_edge.device.live.tally import Tally, counts_of
 from allnet_edge.device.live.verify import verify
 from allnet_edge.device.live.worker import Worker
@@ -224,18 +224,18 @@ class Live:
     def status(self) -> LiveStatus:
         """How it stands now."""
         tally, board = replace(self._tally), self._board
-        error = board.error
+        error, counters = board.error, board.counters
         return LiveStatus(
             board.state,
             board.slide,
             self._capture,
-            board.counters,
+            counters,
             **asdict(tally),
             compared=self._assessor.compared,
             disagreed=self._assessor.disagreed,
             latency_ms=self._latencies.milliseconds(),
             spans_ms={name: ns / 1e6 for name, ns in self._spans.items()},
-            warnings=self._warnings(),
+            warnings=self._warnings(counters),
             camera=self._camera.facts,
             error="" if error is None else str(error),
         )
@@ -307,10 +307,13 @@ class Live:
     def _publish(self, event: Event) -> None:
         self._hub.publish(event)
 
-    def _warnings(self) -> tuple[str, ...]:
-        facts = self._camera.facts
-        trouble = self._reader.sight.trouble
-        return (*self._assessor.notes, *facts.warnings, *((trouble,) if trouble else ()))
+    def _warnings(self, counters: Counters) -> tuple[str, ...]:
+        found = [*self._assessor.notes, *self._camera.facts.warnings]
+        if trouble := self._reader.sight.trouble:
+            found.append(f"This frame is not assessed: {trouble}.")
+        if counters.dropped:
+            found.append(f"Fields were dropped because the work is too slow: {counters.dropped}.")
+        return tuple(found)
 
     def _facts(self, name: str) -> NewSlide:
         assessor, session = self._assessor, self._assessor.session

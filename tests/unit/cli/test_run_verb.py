@@ -160,6 +160,31 @@ class TestRun:
             kept = [cell.id for cell in store.cells(slide.id, order="time", limit=1000)]
         assert kept == [cell["id"] for line in told for cell in line["cells"]]
 
+    def test_a_full_disk_ends_it_and_what_was_told_is_kept(self, make_bundle, fields, tmp_path):
+        """A limit on the size of files stands for the disk: SQLite is told EFBIG."""
+        store = tmp_path / "store"
+        arguments = ["run", str(make_bundle()), "--source", str(fields), "--repeat", "--rate", "50",
+                     "--store", str(store), "--keep-pictures", "--format", "jsonl"]  # fmt: skip
+        limited = (
+            "import resource, signal, sys; from allnet_edge.cli.main import main; "
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000)); "
+            "sys.exit(main(sys.argv[1:]))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", limited, *arguments],
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 3, done.stderr
+        assert "error: the disk" in done.stderr
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        assert told
+        assert {line["kind"] for line in told} == {"field"}
+        with Store.open(store) as opened:
+            slide = opened.slides()[0]
+            assert slide.state == "interrupted"
+            assert slide.fields == len(told)
+
 
 class TestInferField:
     def test_csv_has_a_row_a_cell(self, make_bundle, fields, capsys):

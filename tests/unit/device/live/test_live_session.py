@@ -1,6 +1,8 @@
 """Reader, queue, worker, store: what becomes of every frame, whatever happens."""
 
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import timedelta
 
 import numpy as np
@@ -10,10 +12,12 @@ from scripted_camera import ScriptedCamera, wait_until
 
 from allnet_edge.artifacts.bundle import Bundle
 from allnet_edge.artifacts.golden import Golden
+from allnet_edge.device.cameras.reconnect import Backoff, Reconnecting
 from allnet_edge.device.fields.assess import FieldAssessor
 from allnet_edge.device.fields.results import FieldResult, Reason
 from allnet_edge.device.live.session import Live
 from allnet_edge.device.session import Session
+from allnet_edge.device.store.store import Store
 from allnet_edge.errors import (
     CameraError,
     ImageError,
@@ -297,6 +301,19 @@ class TestACameraThatLeaves:
             told = [e.detail for e in iter(lambda: events.get(0.2), None) if e.kind == "state"]
         assert told == ["running", "camera lost", "running"]
 
+    def test_a_reconnecting_one_is_opened_anew(self, start, fields):
+        cameras = [
+            ScriptedCamera([fields[0], CameraError("unplugged")]),
+            ScriptedCamera(fields[1:3]),
+        ]
+        left = iter(cameras)
+        camera = Reconnecting(lambda: next(left), backoff=Backoff(first_s=0.01))
+        live = start(camera, capture="manual")
+        wait_until(lambda: live.status().counters.read == 3)
+        assert [one.left for one in cameras] == [1, 0]
+        assert live.view().number == 2
+        assert accounted(live)
+
     def test_an_absent_one_is_an_error_and_leaves_no_thread(self, assessor):
         class Absent(ScriptedCamera):
             def __enter__(self) -> "ScriptedCamera":
@@ -330,6 +347,22 @@ class TestAFullDisk:
         live.end_slide()
         assert [one.number for one in store.fields(slide)] == [0, 1, 2, 3]
         assert store.slide(slide).state == "ended"
+
+    def test_a_database_that_another_program_locks_likewise(self, start, fields, tmp_path):
+        with Store.open(tmp_path / "locked", busy_s=0.05) as store:
+            with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+                camera = ScriptedCamera()
+                live = start(camera, store=store, capture="every")
+                slide = live.start_slide()
+                other.execute("BEGIN IMMEDIATE")
+                camera.give(fields[0])
+                wait_until(lambda: live.status().state == "failed")
+                assert "locked" in live.status().error
+                other.execute("ROLLBACK")
+            live.go_on()
+            wait_until(lambda: live.status().counters.assessed == 1)
+            live.end_slide()
+            assert store.slide(slide).fields == 1
 
     def test_leaving_while_it_is_full_ends(self, assessor, fields, store):
         camera = ScriptedCamera(fields, finite=True, kind="folder")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from allnet_edge.device.live.novelty import OVERLAP, Copy, FieldChooser
+from allnet_edge.device.live.novelty import ALIKE, OVERLAP, Copy, FieldChooser
 from allnet_edge.segmentation.cell import Field
 
 HEIGHT, WIDTH = 240, 320
@@ -69,7 +69,7 @@ class TestOverlap:
         places = [(x, y) for x in (0, 400, 800) for y in (0, 300, 600)]
         copies = [Copy(seen(large, *place)) for place in places]
         found = [a.overlap(b).correlation for a in copies for b in copies if a is not b]
-        assert max(found) < 0.8
+        assert max(found) < ALIKE
 
     def test_on_real_smears(self, shared_data: Path):
         files = sorted((shared_data / "bccd" / "JPEGImages").glob("*.jpg"))[::8]
@@ -81,10 +81,10 @@ class TestOverlap:
             first = Copy(seen(field, 0, 0))
             for share in shares:
                 second = Copy(seen(field, round(share * WIDTH), 0, 5, light=-6))
-                found.append(first.overlap(second).correlation >= 0.8)
+                found.append(first.overlap(second).correlation >= ALIKE)
         assert np.mean(found) >= 0.98
         copies = [Copy(seen(field, 100, 100)) for field in fields]
-        wrong = [a.overlap(b).correlation >= 0.8 for a, b in pairwise(copies)]
+        wrong = [a.overlap(b).correlation >= ALIKE for a, b in pairwise(copies)]
         assert sum(wrong) <= 1
 
 
