@@ -37,6 +37,7 @@ def test_leaves_what_the_contract_names(small_build: Build) -> None:
         candidate = f"{'onnx' if name.endswith('onnx') else 'litert'}-{name.split('.')[1]}"
         verdicts = {c["id"]: c["verdict"] for c in _gate(small_build)["candidates"]}
         assert (small_build.out / "bundle" / name).is_file() == (verdicts[candidate] != "fail")
+    assert (small_build.out / "bundle" / "appearance.json").is_file()
 
 
 def test_gate_json_has_the_keys_of_the_contract(small_build: Build) -> None:

@@ -128,6 +128,16 @@ def test_in_a_smear_the_nuclei_are_measured(tmp_path: Path) -> None:
     assert found.diameter[1] == pytest.approx(np.median(device), rel=0.06)
 
 
+def test_smears_without_a_nucleus_have_no_diameter(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    plain = [np.clip(rng.normal(215, 6, (40, 48, 3)), 0, 255).astype(np.uint8) for _ in range(25)]
+    samples = _save(tmp_path, [*plain, np.full((17, 16, 3), 240, np.uint8)])
+    index = SampleIndex(tmp_path, "folders", samples)
+    found = describe(index, samples, samples, preprocess=PREPROCESS, settings=AppearanceSpec())
+    assert (found.background, found.side, found.diameter) == ("smear", 40, None)
+    assert found.stain_limit is not None
+
+
 def _smear(seed: int) -> np.ndarray:
     """Red cells, and three nuclei of 32 px with a little cytoplasm, on a light ground."""
     rng = np.random.default_rng(seed)
