@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from allnet_edge.device.live.events import Event
 from allnet_edge.device.service import facts, wire
+from allnet_edge.device.service.answers import Answers
 from allnet_edge.device.service.hub import Hub, encode
 from allnet_edge.device.service.pictures import JpegOnce
 from allnet_edge.device.service.problems import Refusal
@@ -32,6 +33,7 @@ class Desk:
     Attributes:
         hub: Everybody who reads live events.
         places: For uploads.
+        answers: Of read routes.
         error: What kept the work from being opened; None else.
     """
 
@@ -48,6 +50,7 @@ class Desk:
         ]
         self.jpegs = {"field": JpegOnce(), "camera": JpegOnce()}
         self.hub = Hub(settings.limits)
+        self.answers = Answers()
         self.places = Places(settings.limits.uploads)
         self.error: BaseException | None = None
 
@@ -139,6 +142,11 @@ class Desk:
             **common,
         )
 
+    def changed(self) -> None:
+        """A slide began or ended: tell all, and keep no older answer."""
+        self.answers.changed()
+        self.tell_status()
+
     def tell_status(self) -> None:
         """Send how everything stands to all who read."""
         if self.hub.readers:
@@ -177,7 +185,7 @@ class Desk:
             follower.start()
             self._threads.append(follower)
         self._bench = bench
-        self.tell_status()
+        self.changed()
 
     def _follow(self, bench: Workbench) -> None:
         """Hand on what the live session tells, until it ends."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+import anyio.to_thread
 import uvicorn
 
 from allnet_edge.device.service.app import guarded
@@ -17,6 +18,7 @@ from allnet_edge.device.service.workbench import WorkOptions
 from allnet_edge.errors import UsageError
 
 GRACE_SECONDS = 5
+THREADS = 4
 SWITCH_SECONDS = 0.0005
 """How long one thread may keep the others waiting for the interpreter; by default ten times that,
 and then a hundred readers slow down the live loop, which needs it often and briefly."""
@@ -42,6 +44,11 @@ class OrderlyServer(uvicorn.Server):
     def end(self) -> None:
         """End in order; from any thread."""
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As the base, with few threads: each that waits for the interpreter delays the rest."""
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As the base, but live events end first: they never would by themselves."""

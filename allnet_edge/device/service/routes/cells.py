@@ -64,6 +64,7 @@ def router(desk: Desk) -> APIRouter:
     def correct(cell: wire.Key, said: wire.CorrectionIn) -> wire.CellOut:
         """Agree, disagree, or say that it is no cell; a newer word replaces an older one."""
         desk.bench.store.correct(cell, said.verdict, said.label)
+        desk.answers.changed()
         changed = out(cell)
         desk.hub.publish("correction", {"slide": changed.slide, "cell": cell})
         return changed

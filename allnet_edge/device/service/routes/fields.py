@@ -3,8 +3,9 @@
 from http import HTTPStatus
 from typing import Annotated
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Query, Request
-from starlette.concurrency import run_in_threadpool
 
 from allnet_edge.device.service import facts, wire
 from allnet_edge.device.service.desk import Desk
@@ -36,6 +37,7 @@ _BODY = {
 def router(desk: Desk) -> APIRouter:
     """The routes for one desk."""
     routes = APIRouter(tags=["fields"])
+    threads = anyio.CapacityLimiter(desk.settings.limits.uploads)
 
     @routes.post("/fields", status_code=HTTPStatus.CREATED, responses=_REFUSED, openapi_extra=_BODY)
     async def add(
@@ -55,7 +57,8 @@ def router(desk: Desk) -> APIRouter:
             )
         with desk.places.one(busy("too many fields are sent at the same time")):
             data = await request.body()
-            return await run_in_threadpool(_assessed, desk, data, name)
+            # Threads of their own: those of the other routes are few.
+            return await anyio.to_thread.run_sync(_assessed, desk, data, name, limiter=threads)
 
     return routes
 
@@ -68,5 +71,6 @@ def _assessed(desk: Desk, data: bytes, name: str) -> wire.FieldOut:
     key, result, ids = bench.uploads.take(slide, decoded(data, most), name)
     positive = bench.session.bundle.manifest.positive
     field = facts.field_out(slide, key, result, ids, positive)
+    desk.answers.changed()
     desk.tell_field(field)
     return field

@@ -74,6 +74,7 @@ def router(desk: Desk) -> APIRouter:
         if live is None:
             raise UsageError("there is no camera")
         live.go_on()
+        desk.answers.changed()
         return desk.status()
 
     return routes

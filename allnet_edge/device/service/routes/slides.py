@@ -40,44 +40,54 @@ def router(desk: Desk) -> APIRouter:
         """Start a slide; from now on fields belong to it."""
         bench = desk.bench
         slide = bench.store.slide(bench.start_slide(new.name))
-        desk.tell_status()
+        desk.changed()
         return facts.slide_out(slide)
 
-    @routes.get("/{slide}", responses=_WORK)
-    def one(slide: wire.Key) -> wire.SlideOut:
+    @routes.get("/{slide}", response_model=wire.SlideOut, responses=_WORK)
+    async def one(slide: wire.Key) -> Response:
         """One slide."""
-        return facts.slide_out(desk.bench.store.slide(slide))
+        return await desk.answers.give(
+            ("slide", slide), lambda: facts.slide_out(desk.bench.store.slide(slide))
+        )
 
     @routes.post("/{slide}/end", responses=_CHANGE)
     def end(slide: wire.Key) -> wire.SlideOut:
         """End the open slide; every field that was taken on is stored first."""
         bench = desk.bench
         bench.end_slide(slide)
-        desk.tell_status()
+        desk.changed()
         return facts.slide_out(bench.store.slide(slide))
 
-    @routes.get("/{slide}/summary", responses=_WORK)
-    def summary(slide: wire.Key) -> wire.SummaryOut:
+    @routes.get("/{slide}/summary", response_model=wire.SummaryOut, responses=_WORK)
+    async def summary(slide: wire.Key) -> Response:
         """The slide in figures: by the model alone, and with the operator's corrections."""
         bench = desk.bench
-        return facts.summary_out(bench, bench.store.slide(slide))
+        return await desk.answers.give(
+            ("summary", slide), lambda: facts.summary_out(bench, bench.store.slide(slide))
+        )
 
-    @routes.get("/{slide}/cells", responses=_WORK)
-    def cells(
+    @routes.get("/{slide}/cells", response_model=wire.CellPage, responses=_WORK)
+    async def cells(
         slide: wire.Key,
         order: Literal["suspicion", "time"] = "suspicion",
         limit: Annotated[int, Query(ge=1, le=1000)] = 60,
         offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
-    ) -> wire.CellPage:
+    ) -> Response:
         """Cells of a slide, by default the most suspicious first."""
         bench = desk.bench
-        known = bench.store.slide(slide)
-        found = bench.store.cells(slide, order, limit, offset)
-        positive = known.facts.positive
-        return wire.CellPage(
-            items=[facts.cell_out(one, positive, picture=bench.has_picture(one)) for one in found],
-            total=known.cells,
-        )
+
+        def page() -> wire.CellPage:
+            known = bench.store.slide(slide)
+            found = bench.store.cells(slide, order, limit, offset)
+            positive = known.facts.positive
+            return wire.CellPage(
+                items=[
+                    facts.cell_out(one, positive, picture=bench.has_picture(one)) for one in found
+                ],
+                total=known.cells,
+            )
+
+        return await desk.answers.give(("cells", slide, order, limit, offset), page)
 
     def exported(slide: int, form: str, chunks: Iterator[str], media_type: str) -> Response:
         return StreamingResponse(

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
 from allnet_edge.device.service import facts, wire
 from allnet_edge.device.service.desk import Desk
@@ -13,14 +14,18 @@ def router(desk: Desk) -> APIRouter:
     """The routes for one desk."""
     routes = APIRouter(tags=["status"])
 
-    @routes.get("/status")
-    def status() -> wire.StatusOut:
+    @routes.get("/status", response_model=wire.StatusOut)
+    async def status() -> Response:
         """How everything stands; answers also while the server is starting."""
-        return desk.status()
+        return await desk.answers.give("status", desk.status)
 
-    @routes.get("/bundle", responses=responses(HTTPStatus.SERVICE_UNAVAILABLE))
-    def bundle() -> wire.BundleOut:
+    @routes.get(
+        "/bundle",
+        response_model=wire.BundleOut,
+        responses=responses(HTTPStatus.SERVICE_UNAVAILABLE),
+    )
+    async def bundle() -> Response:
         """The bundle, the candidate in use, its gate verdict, and versions."""
-        return facts.bundle_out(desk.bench)
+        return await desk.answers.give("bundle", lambda: facts.bundle_out(desk.bench))
 
     return routes
