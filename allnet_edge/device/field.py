@@ -13,6 +13,7 @@ from allnet_edge.segmentation.joining import joined
 from allnet_edge.segmentation.nuclei import Nuclei, find_nuclei
 from allnet_edge.segmentation.on_black import cells_on_black
 from allnet_edge.segmentation.regions import Labels, Region, regions
+from allnet_edge.segmentation.splitting import components
 from allnet_edge.segmentation.whole_cell import whole_cells
 
 WORK_SIDE = 320
@@ -92,17 +93,28 @@ def _measured(rgb: Field, region: Region, cells: Labels, nuclei: Labels) -> Cell
     )
     place = _Place(left, top, right - left, bottom - top, columns.start, rows.start)
     ratio = shape[1] / rgb.shape[1], shape[0] / rgb.shape[0]
-    whole = _enlarged(cells[rows, columns] == region.label, place, ratio)
-    nucleus = _enlarged(nuclei[rows, columns] == region.label, place, ratio) & whole
+    seed = nuclei[rows, columns] == region.label
+    whole = _enlarged(_holding(cells[rows, columns] == region.label, seed), place, ratio)
+    nucleus = _enlarged(seed, place, ratio) & whole
     x0, y0, x1, y1 = _extent(whole)
     mask, inner = whole[y0:y1, x0:x1], nucleus[y0:y1, x0:x1]
+    box = left + x0, top + y0, left + x1, top + y1
     return Cell(
-        box=(left + x0, top + y0, left + x1, top + y1),
+        box=box,
         mask=mask,
         nucleus=inner,
-        cut=region.at_border(*shape),
-        sharpness=sharpness(rgb, inner, left + x0, top + y0),
+        cut=min(box[:2]) == 0 or box[2] == rgb.shape[1] or box[3] == rgb.shape[0],
+        sharpness=sharpness(rgb, inner, *box[:2]),
     )
+
+
+def _holding(mask: Mask, seed: Mask) -> Mask:
+    """The parts of a mask that hold some of the seed: cytoplasm beyond a gap is not the cell's."""
+    labels = components(mask.astype(np.uint8))
+    kept = np.zeros(int(labels.max()) + 1, np.bool_)
+    kept[labels[seed]] = True
+    kept[0] = False
+    return np.asarray(kept[labels])
 
 
 class _Place(NamedTuple):

@@ -25,7 +25,7 @@ MIN_SMOOTHING_PX = 0.8
 
 _REACH = 0.16  # of the diameter: how far the profile goes to each side of the edge
 _STEPS = 33
-_PLACES = 96
+_PLACES = 64
 _LEAST_CONTRAST = 6.0  # grey levels: below this there is no edge to speak of
 
 _Floats = NDArray[np.float32]

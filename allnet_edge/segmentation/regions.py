@@ -46,10 +46,10 @@ def regions(labels: Labels) -> list[Region]:
     places = np.flatnonzero(labels > 0)
     if places.size == 0:
         return []
-    rows, columns = np.divmod(places, labels.shape[1])
     numbers = labels.reshape(-1)[places]
     order = np.argsort(numbers, kind="stable")
-    rows, columns, numbers = rows[order], columns[order], numbers[order]
+    numbers = numbers[order]
+    rows, columns = np.divmod(places[order].astype(np.int32), np.int32(labels.shape[1]))
     starts = np.flatnonzero(np.diff(numbers, prepend=0))
     areas = np.diff(starts, append=numbers.size)
     table = np.stack(
