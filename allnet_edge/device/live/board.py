@@ -122,13 +122,12 @@ class Board:
                 self._counters.waiting -= 1
                 self._counters.captured += 1
                 self._taken += 1
-                if self._enough():
-                    self._discard()
             self._changed.notify_all()
             return item
 
     def _enough(self) -> bool:
-        return self._most is not None and self._taken >= self._most
+        chosen = self._taken + self._counters.waiting
+        return self._most is not None and chosen >= self._most
 
     def done(self, item: Item) -> None:
         """The item's result is stored."""

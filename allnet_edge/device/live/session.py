@@ -312,7 +312,10 @@ class Live:
         if trouble := self._reader.sight.trouble:
             found.append(f"This frame is not assessed: {trouble}.")
         if counters.dropped:
-            found.append(f"Fields were dropped because the work is too slow: {counters.dropped}.")
+            found.append(
+                f"Fields that waited and were given up: {counters.dropped}; the work is slower "
+                "than the camera, or was ended."
+            )
         return tuple(found)
 
     def _facts(self, name: str) -> NewSlide:

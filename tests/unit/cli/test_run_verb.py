@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -33,6 +32,15 @@ def fields(tmp_path: Path) -> Path:
 def called(capsys, *arguments: object) -> tuple[int, dict]:
     code = main([*map(str, arguments), "--json"])
     return code, json.loads(capsys.readouterr().out)
+
+
+def started(bundle: Path, fields: Path, store: Path) -> "subprocess.Popen[str]":
+    """A slide that does not end by itself."""
+    command = [
+        sys.executable, "-m", "allnet_edge", "run", str(bundle), "--source", str(fields),
+        "--repeat", "--rate", "20", "--store", str(store), "--format", "jsonl",
+    ]  # fmt: skip
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 class TestRun:
@@ -135,17 +143,7 @@ class TestRun:
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_in_mid_slide_ends_it_in_order(self, number, make_bundle, fields, tmp_path):
-        command = [
-            sys.executable, "-m", "allnet_edge", "run", str(make_bundle()), "--source", str(fields),
-            "--repeat", "--rate", "20", "--store", str(tmp_path / "store"), "--format", "jsonl",
-        ]  # fmt: skip
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )
+        process = started(make_bundle(), fields, tmp_path / "store")
         first = [process.stdout.readline() for _ in range(3)]
         process.send_signal(number)
         rest, err = process.communicate(timeout=60)
@@ -159,6 +157,16 @@ class TestRun:
             assert slide.fields == len(told) >= 3
             kept = [cell.id for cell in store.cells(slide.id, order="time", limit=1000)]
         assert kept == [cell["id"] for line in told for cell in line["cells"]]
+
+    def test_a_bundle_changed_in_mid_slide_ends_it(self, make_bundle, fields, tmp_path):
+        bundle = make_bundle()
+        process = started(bundle, fields, tmp_path / "store")
+        process.stdout.readline()
+        path = bundle / "threshold.json"
+        path.write_bytes(path.read_bytes().replace(b"0.5", b"0.1"))
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 7, err
+        assert "threshold.json has changed while the bundle was in use" in err
 
     def test_a_full_disk_ends_it_and_what_was_told_is_kept(self, make_bundle, fields, tmp_path):
         """A limit on the size of files stands for the disk: SQLite is told EFBIG."""

@@ -140,7 +140,8 @@ class TestASlide:
         live = start(ScriptedCamera(fields, finite=True, kind="folder"), most_fields=2)
         live.start_slide()
         wait_until(lambda: live.status().state == "finished")
-        assert live.status().fields == live.status().counters.assessed == 2
+        counters = live.status().counters
+        assert live.status().fields == counters.assessed == counters.read == 2
         live.end_slide()
 
 
