@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
 
 from allnet_edge.device.fields.results import CellResult, FieldResult, Reason
 from allnet_edge.device.store.records import NewSlide
+from allnet_edge.device.store.store import Store
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 JPEG = b"\xff\xd8\xff" + bytes(range(256))
@@ -62,3 +65,27 @@ def field(
     return FieldResult(
         number, name, taken, 640, 480, tuple(cells), reason, detail, {"find": 9_000_000}
     )
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """What nobody may change in a store that was refused."""
+    return {
+        path.name: sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.name.endswith((".sqlite3", "-wal")) and path.stat().st_size
+    }
+
+
+def filled(folder: Path, fields: int = 40) -> None:
+    with Store.open(folder) as store:
+        slide = store.start_slide(new_slide())
+        for number in range(fields):
+            store.add_field(slide, field(number, [cell(k, 0.7) for k in range(5)]))
+
+
+def overwrite_pages(path: Path) -> None:
+    """The head of every page but the first three, which lie in a write-ahead log, too."""
+    with path.open("r+b") as stream:
+        for page in range(3, path.stat().st_size // 4096):
+            stream.seek(page * 4096)
+            stream.write(b"\xa5" * 64)
