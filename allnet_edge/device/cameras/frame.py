@@ -13,9 +13,9 @@ class Frame:
     """One picture.
 
     Attributes:
-        number: From 0, one more for each whole frame that the camera delivered since its first
-            ``read``; a gap is as many lost frames as numbers are missing. A damaged frame, one
-            that was raised as ``ImageError``, takes no number.
+        number: From 0, one more for each whole frame that the camera delivered since the first
+            one that was read; a gap is as many lost frames as numbers are missing. A damaged
+            frame, one that was raised as ``ImageError``, takes no number.
         rgb: uint8 ``[height, width, 3]``, RGB; never written to.
         taken: Wall clock in UTC, for people; it may jump.
         at_ns: ``time.monotonic_ns`` when it arrived, for durations and order.

@@ -133,18 +133,17 @@ class LiveCamera(Generic[Raw]):
     def read(self, timeout_s: float) -> Frame | None:
         """The newest frame that was not read yet; see ``Camera.read``. Never None."""
         with self._changed:
-            if not self._wanted:
-                self._wanted = True
-                self._next = 0 if self._waiting is None else 1
             self._changed.wait_for(lambda: self._waiting or self._over, max(0.0, timeout_s))
             arrived, self._waiting = self._waiting, None
-            if arrived is None:
+            if arrived is None or self._stop.is_set():
                 self._raise_if_over()
                 raise FrameTimeout(
                     f"no frame within {timeout_s:g} s",
                     where=self._facts.source,
                     fix="check the camera's cable or network",
                 )
+            if not self._wanted:
+                self._wanted, self._next = True, 1
         return self._frame(arrived)
 
     def _frame(self, arrived: _Arrived[Raw]) -> Frame:
@@ -207,5 +206,5 @@ class LiveCamera(Generic[Raw]):
         taken, at_ns = datetime.now(timezone.utc), time.monotonic_ns()
         with self._changed:
             self._waiting = _Arrived(self._next, taken, at_ns, raw)
-            self._next += self._wanted  # before the first `read` nothing can be lost
+            self._next += self._wanted  # until the first one was read nothing was lost
             self._changed.notify_all()
