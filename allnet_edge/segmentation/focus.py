@@ -76,7 +76,7 @@ def _median_share(profiles: _Floats, along: _Floats, s: float) -> float:
     if not clear.any():
         return 0.0
     share = slope[clear] * (s * math.sqrt(2 * math.pi)) / contrast[clear]
-    return float(np.median(share))
+    return min(1.0, float(np.median(share)))  # a thin line can be steeper than a step
 
 
 def _edge(nucleus: Mask, diameter: float) -> tuple[_Floats, _Floats]:
