@@ -205,7 +205,8 @@ def test_a_key_holds_every_setting_that_changes_the_result(tmp_path: Path) -> No
     before = {stage.name: stage.settings(plan.recipe, plan.target) for stage in plan.stages}
     after = {stage.name: stage.settings(changed.recipe, plan.target) for stage in plan.stages}
     differing = {name for name in before if before[name] != after[name]}
-    assert {"prune", "quantize", "compile", "appearance", "gate", "benchmark", "report"} <= differing
+    judged = {"compile", "appearance", "gate", "benchmark", "report"}
+    assert {"prune", "quantize"} | judged <= differing
 
 
 class TestAgainstAnotherRun:
