@@ -13,6 +13,7 @@ from allnet_edge.data.images import Tensor
 from allnet_edge.device.cameras.frame import Camera, Frame
 from allnet_edge.device.cameras.health import FrameCheck
 from allnet_edge.device.cameras.profile import NOT_CALIBRATED
+from allnet_edge.device.cameras.reconnect import Interruptible
 from allnet_edge.device.fields.assess import FieldAssessor
 from allnet_edge.device.fields.counts import FieldCounts
 from allnet_edge.device.fields.results import FieldResult
@@ -112,6 +113,8 @@ class Live:
                 self.end_slide("interrupted", finish_waiting=False)
         finally:
             self._board.stop()
+            if isinstance(self._camera, Interruptible):
+                self._camera.interrupt()  # it may be waiting for a camera to come back
             self._reader.join()
             self._worker.join()
             self._camera.__exit__(kind, error, trace)

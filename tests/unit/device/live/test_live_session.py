@@ -325,6 +325,24 @@ class TestACameraThatLeaves:
             pass
         assert threading.active_count() == before
 
+    def test_leaving_does_not_wait_for_one_that_is_being_opened_anew(self, assessor):
+        class Hanging(ScriptedCamera):
+            waited, let_go, gave_up = threading.Event(), threading.Event(), False
+
+            def read(self, timeout_s: float) -> None:
+                self.waited.set()
+                self.gave_up = not self.let_go.wait(5)
+                raise CameraError("still away")
+
+            def interrupt(self) -> None:
+                self.let_go.set()
+
+        camera = Hanging()
+        with Live(assessor, camera):
+            assert camera.waited.wait(5)
+        assert camera.left == 1
+        assert not camera.gave_up
+
 
 class TestAFullDisk:
     def test_the_work_stops_and_goes_on_with_the_same_field(self, start, fields, store):
