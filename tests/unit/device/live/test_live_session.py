@@ -329,7 +329,7 @@ class TestACameraThatLeaves:
         class Hanging(ScriptedCamera):
             waited, let_go, gave_up = threading.Event(), threading.Event(), False
 
-            def read(self, timeout_s: float) -> None:
+            def read(self, *_: object) -> None:
                 self.waited.set()
                 self.gave_up = not self.let_go.wait(5)
                 raise CameraError("still away")
