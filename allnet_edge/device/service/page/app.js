@@ -9,6 +9,7 @@ import * as trust from "/static/trust.js";
 import * as view from "/static/view.js";
 
 const REFRESH_MS = 700;
+const STORAGE_FULL = 507; // the disk is full or failing: the field in work waits for room
 const LAMP = { starting: "Starting", idle: "Ready", running: "Slide running", "camera lost": "Camera lost", finished: "Source at its end", failed: "Stopped", offline: "No connection" };
 
 let status = null;
@@ -64,6 +65,7 @@ function draw() {
   $("start").disabled = !ready || (status.live !== null && state === "finished");
   $("end").hidden = !running;
   $("capture").hidden = !(status.live && status.capture === "manual" && running);
+  $("go-on").hidden = status.problem?.status !== STORAGE_FULL;
   $("switch").hidden = !status.live;
   title();
   empty(state);
@@ -151,6 +153,10 @@ async function capture() {
   view.choose("field");
 }
 
+async function goOn() {
+  await told(await post("/go-on"));
+}
+
 function tab(name) {
   document.querySelector(".side").dataset.tab = name;
   for (const button of document.querySelectorAll("[role=tab]")) {
@@ -218,6 +224,7 @@ function begin() {
   $("end").addEventListener("click", () => $("end-dialog").showModal());
   $("help").addEventListener("click", () => $("help-dialog").showModal());
   $("capture").addEventListener("click", quietly(capture));
+  $("go-on").addEventListener("click", quietly(goOn));
   $("start-form").addEventListener("submit", quietly(startSlide));
   $("end-form").addEventListener("submit", quietly(endSlide));
   $("show-field").addEventListener("click", () => view.choose("field"));

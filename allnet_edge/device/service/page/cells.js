@@ -144,7 +144,7 @@ function scale(value) {
   parts.push(svg("circle", { class: "point", cx: x(value), cy: 17, r: 7 }));
   const of = bundle.positive === null ? "" : ` of ${bundle.positive}`;
   return el("div", {}, el("p", { class: "quiet" }, `Probability${of}: ${value.toFixed(3)}`),
-    svg("svg", { class: "scale", viewBox: "0 0 300 44", role: "img", "aria-label": `probability ${value.toFixed(3)}, threshold ${rule.threshold.toFixed(3)}` }, ...parts));
+    svg("svg", { class: "scale", viewBox: "0 0 300 44", preserveAspectRatio: "xMinYMid meet", role: "img", "aria-label": `probability ${value.toFixed(3)}, threshold ${rule.threshold.toFixed(3)}` }, ...parts));
 }
 
 function verdicts(cell) {

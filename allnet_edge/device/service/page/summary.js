@@ -36,7 +36,7 @@ function head(now, bundle, corrected) {
 
 function interval(point, [low, high]) {
   const x = (value) => 4 + value * 292;
-  return svg("svg", { class: "interval", viewBox: "0 0 300 30", role: "img", "aria-label": `${share(point)}, 95 % interval ${share(low)} to ${share(high)}` },
+  return svg("svg", { class: "interval", viewBox: "0 0 300 30", preserveAspectRatio: "xMinYMid meet", role: "img", "aria-label": `${share(point)}, 95 % interval ${share(low)} to ${share(high)}` },
     svg("rect", { class: "rail", x: 4, y: 3, width: 292, height: 10, rx: 5 }),
     svg("rect", { class: "range", x: x(low), y: 3, width: Math.max(3, x(high) - x(low)), height: 10, rx: 5 }),
     svg("circle", { class: "point", cx: x(point), cy: 8, r: 5 }),
