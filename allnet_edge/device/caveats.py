@@ -10,6 +10,8 @@ LEAKING = (
     "The network was judged on a split in which one patient may stand on both sides: its figures "
     "are too good."
 )
+ELSEWHERE = "Trained and judged on {} cells: for smears of another laboratory it is not validated."
+_NAMES = {"cnmc": "C-NMC", "aria": "Aria"}
 
 
 def caveats(session: "Session") -> tuple[str, ...]:
@@ -23,6 +25,9 @@ def caveats(session: "Session") -> tuple[str, ...]:
         )
     if manifest.data is not None and manifest.data.leaking:
         found.append(LEAKING)
+    if manifest.data is not None and not manifest.phantom:
+        layout = manifest.data.layout
+        found.append(ELSEWHERE.format(_NAMES.get(layout, f"'{layout}'")))
     if session.note:
         found.append(f"{session.note[0].upper()}{session.note[1:]}.")
     return tuple(found)

@@ -11,9 +11,9 @@ import numpy as np
 from allnet_edge.artifacts.appearance import Appearance
 from allnet_edge.artifacts.bundle import Bundle
 from allnet_edge.device.cameras.profile import MAX_SCALE, MIN_SCALE, Matched
-from allnet_edge.device.field import find_cells
 from allnet_edge.errors import DataError, UsageError
 from allnet_edge.segmentation.cell import Field
+from allnet_edge.segmentation.finding import find_cells
 
 LEAST_CELLS: Final = 20
 SIZE_IS_LOST: Final = (

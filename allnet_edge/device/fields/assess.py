@@ -13,7 +13,6 @@ from allnet_edge.data.images import Tensor, fit
 from allnet_edge.device.cameras.frame import Frame
 from allnet_edge.device.cameras.profile import NOT_CALIBRATED
 from allnet_edge.device.caveats import caveats
-from allnet_edge.device.field import find_cells
 from allnet_edge.device.fields.abstention import Quality
 from allnet_edge.device.fields.geometry import Geometry
 from allnet_edge.device.fields.results import CellResult, FieldResult, Reason
@@ -22,6 +21,7 @@ from allnet_edge.engines.base import Images
 from allnet_edge.errors import UsageError
 from allnet_edge.segmentation.cell import Cell, Field
 from allnet_edge.segmentation.cutting import cut_out
+from allnet_edge.segmentation.finding import find_cells
 from allnet_edge.segmentation.outline import outline
 
 _log = logging.getLogger(__name__)

@@ -4,7 +4,6 @@ Docs: ``docs/abstention.md``. Colour and diameter are taken from TRAINING cells,
 on VALIDATION cells; the gate's cells are not looked at.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,10 +34,7 @@ from allnet_edge.measure.appearance import (
 )
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.progress import Progress, silent
-from allnet_edge.segmentation.joining import joined
-from allnet_edge.segmentation.nuclei import find_nuclei
-from allnet_edge.segmentation.regions import regions
-from allnet_edge.segmentation.whole_cell import whole_cells
+from allnet_edge.segmentation.finding import find_cells
 from allnet_edge.spec.network import Preprocess
 from allnet_edge.spec.recipe import AppearanceSpec
 
@@ -46,8 +42,6 @@ _SEED = 0
 _LOOKED_AT = 32
 _SEGMENTED = 150
 """Smears of each part in which nuclei are looked for, which takes longer than all else."""
-_SEGMENTED_SIDE = 640
-"""Pixels: a larger smear is shrunk to it, as the device does."""
 _ROOM = 1.1
 """The microscope's own mask of a cell is not the training images' mask."""
 _USUAL = 2.5
@@ -178,21 +172,9 @@ def _look(
 
 
 def _nucleus_diameters(image: Image.Image) -> list[float]:
-    """Of the nuclei that the border does not cut, as ``device.field`` measures them."""
-    width = image.width
-    small = image.copy()
-    small.thumbnail((_SEGMENTED_SIDE, _SEGMENTED_SIDE))
-    nuclei = find_nuclei(np.asarray(small))
-    cells = whole_cells(nuclei)
-    areas = np.bincount(cells[cells == nuclei.labels], minlength=int(cells.max()) + 1)
-    for lobe, whole in joined(cells, nuclei.sure).items():
-        areas[whole] += areas[lobe]
-        areas[lobe] = 0
-    return [
-        2 * math.sqrt(areas[one.label] / math.pi) * width / small.width
-        for one in regions(cells)
-        if areas[one.label] and not one.at_border(*cells.shape)
-    ]
+    """Of the nuclei of whole cells, in pixels of the image."""
+    cells = find_cells(np.asarray(image))
+    return [cell.nucleus_diameter for cell in cells if not cell.cut]
 
 
 def _background(index: SampleIndex, training: Sequence[Sample]) -> Background:
