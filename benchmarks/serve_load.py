@@ -193,7 +193,7 @@ def ask(url: str, seconds: float, found: dict[str, object]) -> None:
     status = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
     found |= {
         "requests_a_second": float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1]),
-        "latency_p99": re.search(r"99%\s+(\S+)", done.stdout)[1],
+        "latency_p99": re.search(r"^\s+99%\s+(\S+)$", done.stdout, re.MULTILINE)[1],
         "errors": (sum(map(int, wrong.groups())) if wrong else 0)
         + (int(status[1]) if status else 0),
     }

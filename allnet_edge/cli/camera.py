@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
+from allnet_edge.intended import RESEARCH_USE
 
 if TYPE_CHECKING:
     from allnet_edge.artifacts.bundle import Bundle
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from allnet_edge.device.cameras.profile import CameraProfile, Matched
     from allnet_edge.device.cameras.survey import Survey
 
-RESEARCH_USE = "Research use only: this is no diagnosis."
 FRAMES = 30
 MAX_UM = 100_000.0
 

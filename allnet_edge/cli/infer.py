@@ -13,12 +13,12 @@ from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
 from allnet_edge.cli.views.field import csv_row, header
 from allnet_edge.cli.views.infer_fields import infer_fields
 from allnet_edge.cli.views.scale import MicrometresOption, ProfileOption, profile_of
+from allnet_edge.intended import RESEARCH_USE
 
 if TYPE_CHECKING:
     from allnet_edge.device.session import Decision, Session
     from allnet_edge.progress import Progress
 
-RESEARCH_USE = "Research use only: this is no diagnosis."
 UNUSABLE = 9
 COLUMNS = ("path", "probability", "label", "abstained", "usable", "reason")
 

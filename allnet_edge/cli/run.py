@@ -17,6 +17,7 @@ from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
 from allnet_edge.cli.views.field import field_json, header
 from allnet_edge.cli.views.scale import MicrometresOption, ProfileOption, profile_of
 from allnet_edge.cli.views.slide import progress_line, summary_table
+from allnet_edge.intended import RESEARCH_USE
 
 if TYPE_CHECKING:
     from allnet_edge.device.fields.summary import SlideSummary
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from allnet_edge.device.live.session import Live
     from allnet_edge.device.live.status import LiveStatus
 
-RESEARCH_USE = "Research use only: this is no diagnosis."
 UNUSABLE, INTERRUPTED = 9, 130
 EVENTS = 4096  # lines that a reader of our stdout may be behind
 TOLD_EVERY_S, WAKE_S = 5.0, 0.2

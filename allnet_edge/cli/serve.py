@@ -8,8 +8,8 @@ import typer
 
 from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
 from allnet_edge.cli.views.scale import MicrometresOption, ProfileOption, profile_of
+from allnet_edge.intended import RESEARCH_USE
 
-RESEARCH_USE = "Research use only: this is no diagnosis."
 DEFAULT_STORE = Path("slides")
 INTERRUPTED = 130
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from allnet_edge.intended import RESEARCH_USE
 from allnet_edge.measure.bench_report import BenchReport, BenchRow
 from allnet_edge.measure.one_process import END_TO_END
 from allnet_edge.measure.raw_samples import RawRun, read_samples
@@ -16,7 +17,6 @@ from allnet_edge.report.bench_style import PAGE, PLOT
 from allnet_edge.report.svg import tag
 
 NOT_MEASURED = "not measured"
-RESEARCH_USE = "Research use only. Nothing here makes a diagnosis."
 
 
 def bench_plots(report: BenchReport, folder: Path) -> dict[str, str]:

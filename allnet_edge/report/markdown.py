@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from allnet_edge.intended import RESEARCH_USE
 from allnet_edge.measure.bench_report import BenchReport
 from allnet_edge.measure.gate_report import Check
 from allnet_edge.report import wording
@@ -18,7 +19,7 @@ def render_markdown(document: ReportDocument) -> str:
     """
     blocks = [
         f"# {_safe(document.title)}",
-        f"_{wording.RESEARCH_USE}_",
+        f"_{RESEARCH_USE}_",
         *_phantom(document),
         f"**{wording.verdict_word(document.verdict.verdict)}**",
         _safe(document.verdict.sentence),
@@ -33,7 +34,7 @@ def render_markdown(document: ReportDocument) -> str:
         *_latency(document),
         "## Data",
         _data(document),
-        f"_{wording.RESEARCH_USE}_",
+        f"_{RESEARCH_USE}_",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

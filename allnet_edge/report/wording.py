@@ -8,7 +8,6 @@ from allnet_edge.report.document import Estimate, Rung, TargetFacts
 from allnet_edge.spec.gate import Verdict
 
 NOT_MEASURED = "not measured"
-RESEARCH_USE = "Research use only. Nothing here makes a diagnosis."
 
 _SPACE = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"

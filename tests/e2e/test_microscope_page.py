@@ -67,7 +67,9 @@ def looking(browser, url: str, size: tuple[int, int] = LARGE, **options) -> Iter
 def through_a_slide(browser, running: Served, name: str, size: tuple[int, int]) -> dict:
     """The whole way of a slide; what the store has of it at the end."""
     with looking(browser, running.url, size) as (page, seen):
-        assert page.get_by_text("Research use only: this is no diagnosis.").first.is_visible()
+        assert page.get_by_text(
+            "Research use only. Nothing here makes a diagnosis."
+        ).first.is_visible()
         page.click("#start")
         page.fill("#name", name)
         page.keyboard.press("Enter")

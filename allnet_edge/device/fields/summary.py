@@ -17,10 +17,10 @@ import numpy as np
 
 from allnet_edge.device.fields.counts import FieldCounts
 from allnet_edge.device.fields.results import Reason
+from allnet_edge.intended import RESEARCH_USE
 from allnet_edge.measure.clusters import wilson_clustered
 from allnet_edge.measure.trend import trend
 
-RESEARCH_USE: Final = "Research use only: this is no diagnosis."
 CONFIDENCE: Final = 0.95
 METHOD: Final = (
     "Wilson's interval at the effective number of cells, fields as clusters, Student's quantile "

@@ -6,7 +6,6 @@ A field is told of (``Event``, ``latest``, the counters) only after it is in the
 import threading
 from collections import deque
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from types import TracebackType
 
 from allnet_edge.data.images import Tensor
@@ -24,11 +23,11 @@ from allnet_edge.device.live.events import EVENTS, Event, Hub, Subscription
 from allnet_edge.device.live.pictures import Pictures, encoded_cells, encoded_field
 from allnet_edge.device.live.reader import Reader
 from allnet_edge.device.live.settings import Capture, LiveSettings
+from allnet_edge.device.live.slide_facts import slide_facts
 from allnet_edge.device.live.status import Counters, Latencies, LiveStatus, State
 from allnet_edge.device.live.tally import Tally, counts_of
 from allnet_edge.device.live.verify import verify
 from allnet_edge.device.live.worker import Worker
-from allnet_edge.device.store.records import NewSlide
 from allnet_edge.device.store.store import Store
 from allnet_edge.errors import StorageError, UsageError
 
@@ -143,7 +142,7 @@ class Live:
                     fix="open it again",
                 )  # fmt: skip
             self._slides += 1
-            facts = self._facts(name)
+            facts = slide_facts(self._assessor, name, self._camera.facts.source)
             slide = self._slides if self._store is None else self._store.start_slide(facts)
             self._tally, self._counts = Tally(), []
             self._latest, self._slide = None, slide
@@ -320,24 +319,3 @@ class Live:
                 "than the camera, or was ended."
             )
         return tuple(found)
-
-    def _facts(self, name: str) -> NewSlide:
-        assessor, session = self._assessor, self._assessor.session
-        manifest, rule = session.bundle.manifest, session.threshold
-        return NewSlide(
-            name=name,
-            bundle=manifest.name,
-            bundle_sha256=session.bundle.sha256,
-            candidate=session.candidate.id,
-            verdict=session.candidate.verdict,
-            model=manifest.model,
-            classes=tuple(manifest.classes),
-            positive=manifest.positive,
-            phantom=manifest.phantom,
-            source=self._camera.facts.source,
-            scale=assessor.scale,
-            scale_known=assessor.scale_known,
-            versions={"allnet-edge": version("allnet-edge"), **dict(manifest.requires.runtimes)},
-            threshold=rule.threshold if len(manifest.classes) == 2 else None,
-            shadow=None if assessor.shadow is None else assessor.shadow.candidate.id,
-        )

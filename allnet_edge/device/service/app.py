@@ -5,13 +5,14 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from allnet_edge.device.service import problems, wire
+from allnet_edge.device.service import problems
 from allnet_edge.device.service.desk import Desk
 from allnet_edge.device.service.guard import Guard
 from allnet_edge.device.service.routes import cells, fields, live, page, slides, status
+from allnet_edge.intended import RESEARCH_USE
 
 ROOT = "/api/v1"
-DESCRIPTION = f"""{wire.RESEARCH_USE}
+DESCRIPTION = f"""{RESEARCH_USE}
 
 Fields of view of a camera microscope, the white cells in them, what a network says about each, and
 what a person said about that. Every refusal is a problem document (RFC 9457). Where the server was

@@ -17,7 +17,7 @@ from allnet_edge.device.session import Session
 from allnet_edge.device.store.export import notes
 from allnet_edge.device.store.records import StoredCell, StoredSlide
 from allnet_edge.errors import AllnetEdgeError, IntegrityError
-from allnet_edge.report.wording import RESEARCH_USE
+from allnet_edge.intended import RESEARCH_USE
 
 GATE = "reports/gate.json"
 

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from allnet_edge.device.service.problems import Problem
-
-RESEARCH_USE = "Research use only: this is no diagnosis."
+from allnet_edge.intended import RESEARCH_USE
 
 Kind = Literal["positive", "negative", "other", "none"]
 """How a cell is drawn: ``none`` is not assessed, ``other`` a class where none is positive."""

@@ -4,7 +4,6 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 
@@ -18,11 +17,12 @@ from allnet_edge.device.fields.assess import FieldAssessor
 from allnet_edge.device.fields.results import FieldResult
 from allnet_edge.device.live.session import Live
 from allnet_edge.device.live.settings import Capture, LiveSettings
+from allnet_edge.device.live.slide_facts import slide_facts
 from allnet_edge.device.live.verify import verify
 from allnet_edge.device.service.pictures import Shot
 from allnet_edge.device.service.uploads import Uploads
 from allnet_edge.device.session import Session
-from allnet_edge.device.store.records import NewSlide, StoredCell
+from allnet_edge.device.store.records import StoredCell
 from allnet_edge.device.store.store import Store
 from allnet_edge.errors import UsageError
 
@@ -160,7 +160,7 @@ class Workbench:
         with self._slide_lock:
             if self._slide is not None:
                 raise UsageError("a slide is open", fix="end it first")
-            self._slide = self.store.start_slide(self._facts(name))
+            self._slide = self.store.start_slide(slide_facts(self.assessor, name, "uploads"))
             return self._slide
 
     def end_slide(self, slide: int, why: str = "ended") -> None:
@@ -199,27 +199,6 @@ class Workbench:
         if frame is None or (sent is not None and sent.at_ns > frame.at_ns):
             return sent
         return Shot(camera_key(frame.number), frame.rgb, frame.at_ns)
-
-    def _facts(self, name: str) -> NewSlide:
-        session, manifest = self.session, self.session.bundle.manifest
-        shadow = self.assessor.shadow
-        return NewSlide(
-            name=name,
-            bundle=manifest.name,
-            bundle_sha256=session.bundle.sha256,
-            candidate=session.candidate.id,
-            verdict=session.candidate.verdict,
-            model=manifest.model,
-            classes=tuple(manifest.classes),
-            positive=manifest.positive,
-            phantom=manifest.phantom,
-            source="uploads",
-            scale=self.assessor.scale,
-            scale_known=self.assessor.scale_known,
-            versions={"allnet-edge": version("allnet-edge"), **manifest.requires.runtimes},
-            threshold=session.threshold.threshold if len(manifest.classes) == 2 else None,
-            shadow=None if shadow is None else shadow.candidate.id,
-        )
 
 
 def camera_key(number: int) -> str:

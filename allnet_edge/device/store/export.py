@@ -20,7 +20,7 @@ from allnet_edge.device.store.folder import os_error_in_words
 from allnet_edge.device.store.records import StoredCell, StoredField, StoredSlide
 from allnet_edge.device.store.store import Store
 from allnet_edge.device.store.writing import iso, utc_now
-from allnet_edge.report.wording import RESEARCH_USE
+from allnet_edge.intended import RESEARCH_USE
 
 FORMAT = 1
 COLUMNS: Final = (

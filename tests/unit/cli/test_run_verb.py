@@ -54,7 +54,7 @@ class TestRun:
         assert (counters["read"], counters["assessed"], counters["damaged"]) == (5, 4, 1)
         assert (summary["fields"], summary["found"]) == (4, 12)
         assert summary["refused"] == {"damaged": 1}
-        assert "no diagnosis" in summary["sentence"]
+        assert "makes a diagnosis" in summary["sentence"]
         assert "not calibrated" in summary["sentence"]
         with Store.open(store) as opened:
             slide = opened.slides()[0]

@@ -10,6 +10,7 @@ from PIL import Image
 from served import Served, field_file, serving
 
 from allnet_edge.device.service.settings import Limits, ServiceSettings
+from allnet_edge.intended import RESEARCH_USE
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def problem(answer: httpx.Response, status: int) -> dict:
 def test_the_status_says_what_is_going_on(served):
     found = served.client.get("/api/v1/status").json()
     assert found["state"] == "ready"
-    assert found["research_use"] == "Research use only: this is no diagnosis."
+    assert found["research_use"] == RESEARCH_USE
     assert found["live"] is None
     assert found["capture"] == "uploads"
     assert found["calibration"] == {"scale": 1.0, "known": "not calibrated"}
@@ -107,7 +108,9 @@ def test_pictures_of_cells_and_of_the_field(served, slide):
 
 def test_the_summary_speaks_of_classes_never_of_a_diagnosis(served, slide):
     found = served.client.get(f"/api/v1/slides/{slide[0]}/summary").json()
-    assert "no diagnosis" in found["model"]["sentence"]
+    sentence = found["model"]["sentence"]
+    assert sentence.endswith(RESEARCH_USE)
+    assert "diagnos" not in sentence.removesuffix(RESEARCH_USE).lower()
     assert any("not calibrated" in words for words in found["model"]["warnings"])
     assert found["model"]["interval"] is None  # one field says nothing of others
 
