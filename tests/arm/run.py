@@ -23,6 +23,7 @@ from pathlib import Path
 import counts
 import debian
 import emulator
+import fields
 import judge
 import remote
 from emulator import Board
@@ -34,7 +35,7 @@ from allnet_edge.errors import AllnetEdgeError, OutputDirError
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 COMMITTED = REPOSITORY / "benchmarks" / "results" / "arm_instructions.json"
-REAL = (("cnmc", "*.bmp", 3), ("aria2021", "*.jpg", 3), ("bccd", "*.jpg", 1), ("pbc", "*.jpg", 2))
+REAL = (("cnmc", "*.bmp", 3), ("aria2021", "*.jpg", 3), ("bccd", "*.jpg", 3), ("pbc", "*.jpg", 2))
 
 
 def main() -> int:
@@ -76,6 +77,11 @@ def _run(folder: Path, failures: Failures, *, update: bool) -> None:
             _prove_that_it_sees(subjects[0], boards[0], folder, failures)
         with _step("verify and infer as a person runs them"):
             _commands(pool, subjects, boards[0], images, failures)
+        with _step("white cells in fields of view, here and there"):
+            real = [path for path in images if path.parent.name == "JPEGImages"]
+            fields.check(
+                subjects[0], boards[0], real, folder / "fields", here=_here, failures=failures
+            )
         with _step("a device over the network: push, verify there, pull"):
             remote.check(subjects[1], boards[0], folder / "remote", failures)
         with _step("instructions of one inference"):
@@ -96,7 +102,7 @@ def _install(board: Board, folder: Path, site: Path) -> None:
     wanted = folder / "requirements.txt"
     wanted.write_text(
         f"-r {REPOSITORY / 'requirements' / 'device.txt'}\n"
-        f"allnet-edge[litert,onnx] @ {wheel.as_uri()} --hash=sha256:{sha256_file(wheel)}\n"
+        f"allnet-edge[litert,onnx,serve] @ {wheel.as_uri()} --hash=sha256:{sha256_file(wheel)}\n"
     )
     board.python(
         "-m", "pip", "install", "--quiet", "--only-binary=:all:", "--require-hashes",
