@@ -203,7 +203,7 @@ class SlideSummary:
         told = [self.positive] if self.positive in self.classes else list(self.classes)
         shares = [
             f"{share.count} of {share.of} assessed cells ({share.in_words}) were classified as "
-            f"{name}"
+            f"'{name}'"
             for name, share in ((str(one), self.classes[str(one)]) for one in told)
         ]
         return f"{'; '.join(shares)}; {others}."

@@ -29,7 +29,7 @@ function head(now, bundle, corrected) {
     return [el("p", { class: "sub" }, `Assessed cells, ${after}`), bars(Object.entries(now.labels), most)];
   }
   const parts = [el("p", { class: "big" },
-    el("b", {}, share(now.share)), el("span", {}, `of the assessed cells ${bundle.positive}, ${after}`))];
+    el("b", {}, share(now.share)), el("span", {}, `of the assessed cells classified as ‘${bundle.positive}’, ${after}`))];
   if (now.interval) parts.push(interval(now.share, now.interval));
   return parts;
 }

@@ -27,7 +27,7 @@ class TestSentence:
         assert summary.sentence == (
             "27 of 279 assessed cells (9.7 %, 95 % interval "
             f"{100 * share.lower:.1f}-{100 * share.upper:.1f} %, 28 fields) were classified as "
-            f"all; 28 cells were not assessed. {RESEARCH_USE}"
+            f"'all'; 28 cells were not assessed. {RESEARCH_USE}"
         )
 
     def test_one_field_gives_no_interval(self) -> None:
@@ -50,7 +50,7 @@ class TestSentence:
     def test_more_than_two_classes_are_all_told(self) -> None:
         fields = [FieldCounts({"a": 1, "b": 2, "c": 1})] * 4
         told = summarise(fields, None, ("a", "b", "c")).sentence
-        assert all(f"classified as {name}" in told for name in "abc")
+        assert all(f"classified as '{name}'" in told for name in "abc")
 
     def test_notes_and_refused_fields_are_told(self) -> None:
         fields = [field(5, 1), field(4, 1), field(refused=Reason.damaged)]
