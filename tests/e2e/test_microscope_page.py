@@ -224,7 +224,7 @@ def test_what_has_to_be_known_is_in_view(browser, served):
     with looking(browser, served.url) as (page, _):
         words = page.inner_text("body")
     for needed in (
-        "Gate: pass", "Not calibrated", "Phantom", "no diagnosis", "onnx.fp32", "SHA-256",
+        "Gate: pass", "Not calibrated", "Phantom", RESEARCH_USE, "onnx.fp32", "SHA-256",
         "not calibrated",
     ):  # fmt: skip
         assert needed in words
