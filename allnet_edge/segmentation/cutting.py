@@ -52,12 +52,20 @@ def cut_out(
     rows, columns = (
         round(middle - window / 2) + np.arange(int(np.ceil(window))) for middle in cell.centre[::-1]
     )
-    height, width = rgb.shape[:2]
-    seen = rgb[_mirrored(rows, height)[:, np.newaxis], _mirrored(columns, width)]
-    picture = _resample(seen, window, side)
+    picture = _resample(_seen(rgb, rows, columns), window, side)
     if background == "black":
         picture[_resample(_mask_in(cell, rows, columns), window, side) < 128] = 0
     return picture
+
+
+def _seen(rgb: Field, rows: _Rows, columns: _Rows) -> Field:
+    """The window of the field, mirrored where it goes beyond the border."""
+    height, width = rgb.shape[:2]
+    (top, bottom), (left, right) = ((int(at[0]), int(at[-1]) + 1) for at in (rows, columns))
+    if min(top, left) >= 0 and bottom <= height and right <= width:
+        return rgb[top:bottom, left:right]
+    # One axis after the other: whole rows are copied at once.
+    return rgb[_mirrored(rows, height)][:, _mirrored(columns, width)]
 
 
 def _resample(image: NDArray[np.uint8], window: float, side: int) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ import pytest
 from served import Served, field_file, field_folder, serving, wait_for
 
 from allnet_edge.device.service.settings import ServiceSettings
+from allnet_edge.intended import RESEARCH_USE
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
@@ -67,9 +68,7 @@ def looking(browser, url: str, size: tuple[int, int] = LARGE, **options) -> Iter
 def through_a_slide(browser, running: Served, name: str, size: tuple[int, int]) -> dict:
     """The whole way of a slide; what the store has of it at the end."""
     with looking(browser, running.url, size) as (page, seen):
-        assert page.get_by_text(
-            "Research use only. Nothing here makes a diagnosis."
-        ).first.is_visible()
+        assert page.get_by_text(RESEARCH_USE).first.is_visible()
         page.click("#start")
         page.fill("#name", name)
         page.keyboard.press("Enter")
