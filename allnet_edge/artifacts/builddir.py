@@ -10,7 +10,6 @@ Layout::
 """
 
 import errno
-import fcntl
 import os
 import re
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from allnet_edge.artifacts import files
+from allnet_edge.artifacts.locking import take_lock
 from allnet_edge.errors import IntegrityError, OutputDirError, RecipeError
 from allnet_edge.spec.base import Frozen, parse
 
@@ -90,7 +90,7 @@ class BuildDir:
                 raise _unusable(root, error) from error
             raise
         try:
-            _lock(descriptor, root)
+            take_lock(descriptor, root, program="build", other="choose another folder with -o")
             for entry in filter(files.is_temporary, root.iterdir()):
                 files.remove(entry)
         except BaseException:
@@ -224,27 +224,6 @@ def _unusable(root: Path, error: OSError) -> OutputDirError:
     return OutputDirError(
         f"the output folder {kind}", where=error.filename or root, fix=_OTHER_FOLDER
     )
-
-
-def _lock(descriptor: int, root: Path) -> None:
-    """Take the folder for this process; the kernel frees it when the process ends, however."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-        raise OutputDirError(
-            f"another build is running in this folder (process {owner or 'unknown'})",
-            where=root,
-            fix="wait for it to end, or choose another folder with -o",
-        ) from None
-    except OSError as error:
-        raise OutputDirError(
-            f"this file system cannot lock a folder for one build: {error.strerror}",
-            where=root,
-            fix="choose a folder on a local disk with -o",
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
 def _has(path: Path, sha256: str) -> bool:

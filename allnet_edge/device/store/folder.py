@@ -1,10 +1,10 @@
 """The folder of a store: one process at a time, nothing in it that is not ours is touched."""
 
 import errno
-import fcntl
 import os
 from pathlib import Path
 
+from allnet_edge.artifacts.locking import take_lock
 from allnet_edge.errors import OutputDirError, StorageError
 
 DATABASE = "store.sqlite3"
@@ -37,7 +37,12 @@ def take(folder: Path) -> int:
     except OSError as error:
         raise os_error_in_words(error, folder) from error
     try:
-        _lock(descriptor, folder)
+        take_lock(
+            descriptor, folder, program="session", other="choose another folder for the store"
+        )
+    except OSError as error:
+        os.close(descriptor)
+        raise os_error_in_words(error, folder) from error
     except BaseException:
         os.close(descriptor)
         raise
@@ -55,26 +60,3 @@ def os_error_in_words(error: OSError, where: Path) -> OutputDirError | StorageEr
     return OutputDirError(
         f"cannot be written: {error.strerror}", where=error.filename or where, fix=_OTHER_FOLDER
     )
-
-
-def _lock(descriptor: int, folder: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-        raise OutputDirError(
-            f"another program is writing into this store (process {owner or 'unknown'})",
-            where=folder,
-            fix="end that one first, or choose another folder for the store",
-        ) from None
-    except OSError as error:
-        raise OutputDirError(
-            f"this file system cannot lock a folder for one program: {error.strerror}",
-            where=folder,
-            fix="choose a folder on a local disk",
-        ) from error
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    except OSError as error:
-        raise os_error_in_words(error, folder) from error

@@ -91,7 +91,7 @@ def test_a_second_server_on_one_store_is_refused(served_bundle, tmp_path):
     with process(served_bundle, "--store", tmp_path / "store"):
         done = refused(served_bundle, "--store", tmp_path / "store", "--port", 0)
     assert done.returncode == 2
-    assert "another program" in done.stderr
+    assert "another session" in done.stderr
 
 
 def test_sigterm_without_a_slide_ends_well(served_bundle, tmp_path):
