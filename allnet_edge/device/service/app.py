@@ -44,4 +44,4 @@ def make_app(desk: Desk) -> FastAPI:
 
 def guarded(desk: Desk) -> ASGIApp:
     """The application as it is served."""
-    return Guard(make_app(desk), desk.settings)
+    return Guard(make_app(desk), desk.settings, desk.first)

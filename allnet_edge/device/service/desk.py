@@ -10,6 +10,7 @@ from allnet_edge.device.live.events import Event
 from allnet_edge.device.service import facts, wire
 from allnet_edge.device.service.answers import Answers
 from allnet_edge.device.service.hub import Hub, encode
+from allnet_edge.device.service.live_first import LiveFirst
 from allnet_edge.device.service.pictures import JpegOnce
 from allnet_edge.device.service.problems import Refusal
 from allnet_edge.device.service.settings import ServiceSettings
@@ -34,6 +35,7 @@ class Desk:
         hub: Everybody who reads live events.
         places: For uploads.
         answers: Of read routes.
+        first: Lets fields go before requests.
         error: What kept the work from being opened; None else.
     """
 
@@ -50,7 +52,7 @@ class Desk:
         ]
         self.jpegs = {"field": JpegOnce(), "camera": JpegOnce()}
         self.hub = Hub(settings.limits)
-        self.answers = Answers()
+        self.answers, self.first = Answers(), LiveFirst()
         self.places = Places(settings.limits.uploads)
         self.error: BaseException | None = None
 
@@ -167,7 +169,7 @@ class Desk:
             self.hub.publish("field", field.model_dump(mode="json"))
 
     def _open(self) -> None:
-        bench = Workbench(self._options)
+        bench = Workbench(self._options, self.first)
         try:
             bench.__enter__()
         except BaseException as error:  # noqa: BLE001 - told to whoever runs the server

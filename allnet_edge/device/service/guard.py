@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from allnet_edge.device.service.live_first import LiveFirst
 from allnet_edge.device.service.problems import Refusal
 from allnet_edge.device.service.settings import LOCAL_NAMES, Limits, ServiceSettings
 from allnet_edge.device.service.token import COOKIE, Gatekeeper
@@ -39,11 +40,11 @@ class Guard:
     Args:
         app: What it guards.
         settings: Whom it lets in.
+        first: What requests wait for.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
-        self._app = app
-        self._settings = settings
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, first: LiveFirst) -> None:
+        self._app, self._settings, self._first = app, settings, first
         self._gatekeeper = None if settings.token is None else Gatekeeper(settings.token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,6 +53,7 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return  # no web sockets
+        await self._first.wait()
         headers = Headers(scope=scope)
         refused = self._refused(scope, headers)
         if refused is not None:

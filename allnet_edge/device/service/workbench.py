@@ -19,6 +19,7 @@ from allnet_edge.device.live.session import Live
 from allnet_edge.device.live.settings import Capture, LiveSettings
 from allnet_edge.device.live.slide_facts import slide_facts
 from allnet_edge.device.live.verify import verify
+from allnet_edge.device.service.live_first import LiveFirst
 from allnet_edge.device.service.pictures import Shot
 from allnet_edge.device.service.uploads import Uploads
 from allnet_edge.device.session import Session
@@ -68,13 +69,14 @@ class SharedAssessor(FieldAssessor):
         scale: float = 1.0,
         scale_known: str = NOT_CALIBRATED,
         shadow: Session | None = None,
+        first: LiveFirst,
     ) -> None:
         super().__init__(session, scale=scale, scale_known=scale_known, shadow=shadow)
-        self._turn = threading.Lock()
+        self._turn, self._first = threading.Lock(), first
 
     def assess(self, frame: Frame) -> FieldResult:
         """See ``FieldAssessor``; waits for its turn."""
-        with self._turn:
+        with self._turn, self._first.working():
             return super().assess(frame)
 
 
@@ -90,8 +92,8 @@ class Workbench:
         opened_ns: ``time.monotonic_ns`` when it was ready.
     """
 
-    def __init__(self, options: WorkOptions) -> None:
-        self._options = options
+    def __init__(self, options: WorkOptions, first: LiveFirst) -> None:
+        self._options, self._first = options, first
         self._stack = ExitStack()
         self._slide_lock = threading.Lock()
         self._slide: int | None = None
@@ -125,7 +127,9 @@ class Workbench:
         shadow = options.shadow
         beside = None if shadow is None else stack.enter_context(self._session(bundle, shadow))
         scale, known = options.profile.scale(bundle.appearance, bundle.sha256)
-        self.assessor = SharedAssessor(self.session, scale=scale, scale_known=known, shadow=beside)
+        self.assessor = SharedAssessor(
+            self.session, scale=scale, scale_known=known, shadow=beside, first=self._first
+        )
         self.uploads = Uploads(self.assessor, self.store, keep_pictures=options.keep_pictures)
         if options.source is None:
             verify(self.session)
