@@ -5,6 +5,7 @@ A field is told of (``Event``, ``latest``, the counters) only after it is in the
 
 import threading
 from collections import deque
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from types import TracebackType
 
@@ -27,7 +28,7 @@ from allnet_edge.device.live.slide_facts import slide_facts
 from allnet_edge.device.live.status import Counters, Latencies, LiveStatus, State
 from allnet_edge.device.live.tally import Tally, counts_of
 from allnet_edge.device.live.verify import verify
-from allnet_edge.device.live.worker import Worker
+from allnet_edge.device.live.worker import AtWork, Worker
 from allnet_edge.device.store.store import Store
 from allnet_edge.errors import StorageError, UsageError
 
@@ -46,6 +47,7 @@ class Live:
         camera: Not yet entered.
         store: Open; None keeps nothing on disk, and one ``FieldCounts`` a field in memory.
         settings: See ``LiveSettings``.
+        at_work: Entered, in the worker's thread, while a field is in work.
 
     Raises:
         IntegrityError: On enter: the candidate no longer gives what it gave.
@@ -59,8 +61,10 @@ class Live:
         *,
         store: Store | None = None,
         settings: LiveSettings | None = None,
+        at_work: AtWork = nullcontext,
     ) -> None:
         self._assessor, self._camera, self._store = assessor, camera, store
+        self._at_work = at_work
         self._settings = settings or LiveSettings()
         self._hub, self._tally, self._latencies = Hub(), Tally(), Latencies()
         self._pictures = Pictures(self._settings.picture_bytes)
@@ -95,7 +99,7 @@ class Live:
         )  # fmt: skip
         self._worker = Worker(
             self._assessor, self._board, watch, store=self._keep, stored=self._stored,
-            idle=self._flush, changed=self._changed,
+            idle=self._flush, changed=self._changed, at_work=self._at_work,
         )  # fmt: skip
         self._worker.start()
         self._reader.start()

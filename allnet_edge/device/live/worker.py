@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from time import monotonic_ns
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from allnet_edge.errors import StorageError
 IDLE_S = 0.5
 
 Result = TypeVar("Result")
+AtWork = Callable[[], AbstractContextManager[None]]
 
 
 class Worker(threading.Thread):
@@ -29,6 +30,7 @@ class Worker(threading.Thread):
             frame arrived.
         idle: Called while nothing waits.
         changed: Called when the work stops or goes on.
+        at_work: Entered while a field is in work, from assessing to telling.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class Worker(threading.Thread):
         stored: Callable[[Item, FieldResult, tuple[int, ...], int], None],
         idle: Callable[[], None],
         changed: Callable[[], None],
+        at_work: AtWork,
     ) -> None:
         super().__init__(name="allnet-edge worker", daemon=True)
         self._assessor, self._board, self._watch = assessor, board, watch
         self._store, self._stored, self._idle, self._changed = store, stored, idle, changed
+        self._at_work = at_work
 
     def run(self) -> None:
         """See ``Thread``."""
@@ -52,7 +56,8 @@ class Worker(threading.Thread):
             while not self._board.stopping:
                 item = self._board.take(IDLE_S)
                 if item is not None:
-                    self._work(item)
+                    with self._at_work():
+                        self._work(item)
                 else:
                     self._watch.check()
                     self._until_stored(self._idle)

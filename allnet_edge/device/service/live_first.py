@@ -6,8 +6,9 @@ would queue behind the requests; a request that waits some milliseconds harms no
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 MOST_SECONDS = 0.25
 """No request waits longer, however much there is to do."""
@@ -36,19 +37,25 @@ class LiveFirst:
                     self._loop.call_soon_threadsafe(self._let_go)
 
     async def wait(self) -> None:
-        """Until no field is in work, or for `MOST_SECONDS`; in the event loop."""
+        """Until no field is in work, or for `MOST_SECONDS`; in the event loop.
+
+        Of many who are let go at once the last ones may find the next field in work, and wait on.
+        """
+        until = time.monotonic() + MOST_SECONDS
+        while (free := self._busy()) is not None and (left := until - time.monotonic()) > 0:
+            free.clear()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(free.wait(), left)
+
+    def _busy(self) -> asyncio.Event | None:
+        """What is set when the field is done; None while none is in work."""
         with self._lock:
             if not self._at_work:
-                return
-            if self._loop is not asyncio.get_running_loop():
-                self._loop, self._free = asyncio.get_running_loop(), asyncio.Event()
-            free = self._free
-        if free is not None:
-            free.clear()
-            try:
-                await asyncio.wait_for(free.wait(), MOST_SECONDS)
-            except asyncio.TimeoutError:
-                return
+                return None
+            loop = asyncio.get_running_loop()
+            if self._free is None or self._loop is not loop:
+                self._loop, self._free = loop, asyncio.Event()
+            return self._free
 
     def _let_go(self) -> None:
         if self._free is not None:

@@ -69,14 +69,13 @@ class SharedAssessor(FieldAssessor):
         scale: float = 1.0,
         scale_known: str = NOT_CALIBRATED,
         shadow: Session | None = None,
-        first: LiveFirst,
     ) -> None:
         super().__init__(session, scale=scale, scale_known=scale_known, shadow=shadow)
-        self._turn, self._first = threading.Lock(), first
+        self._turn = threading.Lock()
 
     def assess(self, frame: Frame) -> FieldResult:
         """See ``FieldAssessor``; waits for its turn."""
-        with self._turn, self._first.working():
+        with self._turn:
             return super().assess(frame)
 
 
@@ -127,9 +126,7 @@ class Workbench:
         shadow = options.shadow
         beside = None if shadow is None else stack.enter_context(self._session(bundle, shadow))
         scale, known = options.profile.scale(bundle.appearance, bundle.sha256)
-        self.assessor = SharedAssessor(
-            self.session, scale=scale, scale_known=known, shadow=beside, first=self._first
-        )
+        self.assessor = SharedAssessor(self.session, scale=scale, scale_known=known, shadow=beside)
         self.uploads = Uploads(self.assessor, self.store, keep_pictures=options.keep_pictures)
         if options.source is None:
             verify(self.session)
@@ -140,7 +137,13 @@ class Workbench:
         camera = Reconnecting(lambda: open_camera(source, profile, rate_hz=pace[0], repeat=pace[1]))
         settings = LiveSettings(capture=options.capture, keep_pictures=options.keep_pictures)
         self.live = stack.enter_context(
-            Live(self.assessor, camera, store=self.store, settings=settings)
+            Live(
+                self.assessor,
+                camera,
+                store=self.store,
+                settings=settings,
+                at_work=self._first.working,
+            )
         )
 
     def _session(self, bundle: Bundle, candidate: str | None) -> Session:
