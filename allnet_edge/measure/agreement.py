@@ -91,7 +91,7 @@ def compare(
         n=first.shape[0],
         max_abs=float(apart.max()),
         mean_abs=float(apart.mean()),
-        logit_snr_db=_snr_db(_logit(first), _logit(second)),
+        logit_snr_db=_snr_db(logits(first), logits(second)),
         flips=int((_decide(first, threshold) != _decide(second, own)).sum()),
     )
 
@@ -145,8 +145,9 @@ def _decide(values: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np
     return (values.reshape(-1) >= threshold).astype(np.int64)
 
 
-def _logit(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    inside = np.clip(values, _CLIP, 1 - _CLIP)
+def logits(values: FloatArray) -> npt.NDArray[np.float64]:
+    """ln(p / (1 - p)) of probabilities, those within 1e-7 of 0 or 1 cut there."""
+    inside = np.clip(np.asarray(values, np.float64), _CLIP, 1 - _CLIP)
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
 

@@ -15,6 +15,7 @@ from allnet_edge.measure.cells import Cells, Scores
 from allnet_edge.measure.gate import judge
 from allnet_edge.measure.metrics import roc_auc
 from allnet_edge.measure.thresholds import transfer_threshold
+from allnet_edge.search.foretelling import Ahead, Foretold, foretell
 from allnet_edge.spec.base import Frozen
 from allnet_edge.spec.gate import GateSpec, Verdict
 
@@ -57,11 +58,13 @@ class Judgement(Frozen):
         verdict: The gate's rule on the selection cells.
         why: What was missed; None where the form is acceptable.
         cost: None where the answers are no probabilities.
+        foretold: What the gate is going to see; empty where its size is not known.
     """
 
     verdict: Verdict
     why: str | None
     cost: Cost | None
+    foretold: tuple[Foretold, ...] = ()
 
     @property
     def acceptable(self) -> bool:
@@ -78,6 +81,8 @@ class Selection:
         base: Of the float network that the forms are made from.
         reference: Of the one that they are judged against: the same, unless a student is judged
             against its teacher.
+        ahead: The gate's cells, where a form is made from the very network that it is judged
+            against: only there what it strays is noise, which can be foretold.
     """
 
     cells: Cells
@@ -85,6 +90,7 @@ class Selection:
     base: Scores
     reference: Scores
     gate: GateSpec
+    ahead: Ahead | None = None
 
     def answers(self, infer: Infer) -> Probabilities:
         """Probabilities float32 [n] of a form, one image a call."""
@@ -110,10 +116,13 @@ class Selection:
         network itself (on few cells that is `inconclusive`, whatever the form), and if no figure
         dropped by more than half of its margin, or by one cell where that is more: fewer than one
         cell cannot be lost. The threshold is transferred as for the gate.
+
+        Where the size of the gate is known, a form must also be foretold to pass it; where not even
+        the float network would pass on so few cells, to lose no more than half of a margin.
         """
-        threshold = transfer_threshold(self.base.scores, self.base.threshold, answers)
+        after = Scores(answers, transfer_threshold(self.base.scores, self.base.threshold, answers))
         before = self.reference
-        found = judge(self.cells, before, Scores(answers, threshold), self.gate)
+        found = judge(self.cells, before, after, self.gate)
         if found.reason is not None:
             return Judgement(verdict=found.verdict, why=found.reason, cost=None)
         missed = [
@@ -125,5 +134,23 @@ class Selection:
         best = judge(self.cells, before, before, self.gate).verdict
         if _RANK[found.verdict] < _RANK[best] and not missed:
             missed = [f"{found.verdict} where the float network itself is {best}"]
-        cost = self.cost(answers)
-        return Judgement(verdict=found.verdict, why="; ".join(missed) or None, cost=cost)
+        foretold = self._foretold(after)
+        missed += [one.told() for one in foretold if not _bearable(one)]
+        return Judgement(
+            verdict=found.verdict,
+            why="; ".join(missed) or None,
+            cost=self.cost(answers),
+            foretold=foretold,
+        )
+
+    def _foretold(self, after: Scores) -> tuple[Foretold, ...]:
+        if self.ahead is None:
+            return ()
+        return foretell(self.cells.labels, self.base, after, self.ahead, self.gate)
+
+
+def _bearable(one: Foretold) -> bool:
+    found, asked = (
+        (one.lower, one.margin) if one.decidable else (one.delta, SHARE_OF_MARGIN * one.margin)
+    )
+    return found >= -asked - _ROUNDING

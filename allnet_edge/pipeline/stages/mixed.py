@@ -17,7 +17,7 @@ from allnet_edge.convert.ranges import read_ranges
 from allnet_edge.errors import GateFailed
 from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.stage import Work
-from allnet_edge.pipeline.stages.selecting import selection_of
+from allnet_edge.pipeline.stages.selecting import ahead_of, selection_of
 from allnet_edge.search.groups import Group, Layer, blocks, layers_of, parts
 from allnet_edge.search.mixed import find
 from allnet_edge.search.selection import Judgement, Selection
@@ -31,7 +31,7 @@ def run(work: Work) -> None:
     selection = selection_of(work, work.recipe.mixed.images)
     # What counts here is the loss by precision; that by pruning, or a teacher's lead, no precision
     # makes good.
-    selection = replace(selection, reference=selection.base)
+    selection = replace(selection, reference=selection.base, ahead=ahead_of(work))
     spec = float_model.read(work.float_model).spec
     layers = layers_of(models.build(tf_keras, spec))
     formats: dict[str, object] = {}
@@ -160,6 +160,9 @@ class _Search:
             best = find(self._groups["blocks"], noise, self._judge, self._work.progress)
         except GateFailed as error:
             return {**found, "why": error.what}
+        if len(best.kept) == len(noise):
+            search = best.model_dump(mode="json")
+            return {**found, "why": "no block can be int8 without a loss", "search": search}
         kept = frozenset(best.layers)
         written = self._judge_file(self._forms.write(kept))
         self._work.log.info(

@@ -7,6 +7,7 @@ from allnet_edge.measure.cells import Cells, Scores
 from allnet_edge.measure.metrics import BoolArray
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.pipeline.stages.scoring import Judged, Reference, base_of
+from allnet_edge.search.foretelling import Ahead
 from allnet_edge.search.selection import Selection
 
 _SEED = 0
@@ -37,6 +38,13 @@ def selection_of(work: Work, images: int) -> Selection:
         reference=Scores(reference.validation[chosen], reference.threshold),
         gate=work.recipe.gate,
     )
+
+
+def ahead_of(work: Work) -> Ahead:
+    """How many cells of each class the gate has; of them nothing else is read."""
+    index, split = work.sources.load(work.progress)
+    cells = Judged.of("test", index, split, work.sources.model()).cells
+    return Ahead(cells.positives, cells.negatives)
 
 
 def balanced(labels: BoolArray, images: int) -> list[int]:
