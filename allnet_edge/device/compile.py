@@ -9,6 +9,7 @@ from pathlib import Path
 from allnet_edge.artifacts import files
 from allnet_edge.artifacts.bundle import Bundle
 from allnet_edge.artifacts.device_files import CHOICE, FOLDER, DeviceChoice, EngineRecord
+from allnet_edge.artifacts.locking import locked_folder
 from allnet_edge.artifacts.manifest import Candidate
 from allnet_edge.device.choice import Contender, decide
 from allnet_edge.device.compile_engines import Built, EngineSettings, build_engines
@@ -83,7 +84,7 @@ def compile_bundle(
 
     Raises:
         UsageError: No bundle; no folder of images; a bundle without frozen answers.
-        OutputDirError: The bundle's folder cannot be written.
+        OutputDirError: The bundle's folder cannot be written, or another process compiles in it.
         IntegrityError: The signed part of the bundle was changed.
         EnvironmentMismatch: TensorRT is asked for and this machine has no GPU, another GPU, or too
             little memory or disk; the message says what would mend it.
@@ -97,13 +98,18 @@ def compile_bundle(
             where=root,
             fix="copy the bundle to a folder of yours, or make this one writable",
         )
+    with locked_folder(root, program="compile", other="copy the bundle to another folder"):
+        return _compile(bundle, target, told, progress)
+
+
+def _compile(bundle: Bundle, target: Target, told: CompileOptions, progress: Progress) -> Compiled:
     gate = None if told.data is None else DeviceGate.open(bundle, told.data, progress)
     runtimes = told.runtimes or target.runtimes
     built = Built()
     if "tensorrt" in runtimes:
         built = build_engines(bundle, target, told.engines, progress)
     bundle.path(CHOICE).unlink(missing_ok=True)
-    bundle = Bundle.open(root)
+    bundle = Bundle.open(bundle.root)
     trial = Trial(bundle, gate, mode=told.mode, threads=told.threads, progress=progress)
     contenders = [
         trial.try_out(one) for one in bundle.candidates if _wanted(one, runtimes, built.records)

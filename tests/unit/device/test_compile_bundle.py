@@ -16,6 +16,7 @@ from device_models import cell_images
 from PIL import Image
 
 from allnet_edge.artifacts.bundle import Bundle
+from allnet_edge.artifacts.locking import locked_folder
 from allnet_edge.cli.main import main
 from allnet_edge.engines import open_runner
 from allnet_edge.engines.opening import select
@@ -157,6 +158,16 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(judged_bundle, 
     code, found = run(capsys, "compile", made.root)
     assert code == 2
     assert "cannot be written" in found["error"]["what"]
+
+
+def test_one_compile_at_a_time_in_a_bundle(judged_bundle, capsys):
+    made = judged_bundle()
+    with locked_folder(made.root, program="compile", other=""):
+        code, found = run(capsys, "compile", made.root)
+        assert code == 2
+        assert "another compile is running in this folder" in found["error"]["what"]
+        assert not (made.root / "engine/choice.json").exists()
+    assert run(capsys, "compile", made.root)[0] == 0
 
 
 class TestTimes:
