@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +76,7 @@ class ChannelReport:
     before_tuning: dict[str, float]
     epochs: tuple[EpochAgreement, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The same as plain data."""
         return dataclasses.asdict(self)
 

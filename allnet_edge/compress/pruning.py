@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tf_keras
 
@@ -48,7 +47,7 @@ class Pruned:
     channels: ChannelReport | None
     epochs: tuple[EpochAgreement, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """All but weights and spec as plain data."""
         return {
             "kernels": self.kernels,
