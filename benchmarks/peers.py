@@ -272,7 +272,7 @@ class OpenVino(Tool):
 
     @staticmethod
     def _never(images: Images) -> npt.NDArray[np.float32]:
-        raise RuntimeError("the answers came with the first line")
+        raise RuntimeError(f"the answers to {len(images)} images came with the first line")
 
     def timed(self, images: Images) -> list[float]:
         """Milliseconds of each image, measured over there."""
