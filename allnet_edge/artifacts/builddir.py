@@ -4,17 +4,18 @@ Layout::
 
     BUILD/.allnet-edge        marks the folder as ours, and is the lock
     BUILD/<stage>/            one finished stage: its files, and stage.json about them
-    BUILD/<stage>.tmp-<pid>/  a stage in the making: removed when the folder is next opened
+    BUILD/<stage>.tmp-<pid>/  a stage in the making: removed when the folder is closed; what a kill
+                              leaves, when it is next opened
     BUILD/<stage>.partial/    what an unfinished stage keeps to resume from: checkpoints
     BUILD/logs/<stage>.log
 """
 
+import contextlib
 import errno
 import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -91,16 +92,21 @@ class BuildDir:
             raise
         try:
             take_lock(descriptor, root, program="build", other="choose another folder with -o")
-            for entry in filter(files.is_temporary, root.iterdir()):
-                files.remove(entry)
+            _sweep(root)
         except BaseException:
             os.close(descriptor)
             raise
         return cls(root, descriptor)
 
     def close(self) -> None:
-        """Let other processes in."""
+        """Let other processes in.
+
+        Whoever made something temporary removes it, but Ctrl-C can come between the two lines that
+        make it and see to its removal; nothing of this name outlives the lock in any case.
+        """
         if self._lock is not None:
+            with contextlib.suppress(OSError):  # says less than the error that may be on its way
+                _sweep(self.root)
             os.close(self._lock)
             self._lock = None
 
@@ -143,7 +149,7 @@ class BuildDir:
         folder = self.path(stage)
         return all(_has(folder / name, sha256) for name, sha256 in record.files.items())
 
-    @contextmanager
+    @contextlib.contextmanager
     def stage(
         self,
         stage: str,
@@ -161,9 +167,9 @@ class BuildDir:
         final = self.path(stage)
         assembled = files.temporary_name(final)
         files.remove(assembled)
-        assembled.mkdir()
         began = time.monotonic()
         try:
+            assembled.mkdir()
             yield assembled
             record = StageRecord(
                 stage=stage,
@@ -196,6 +202,12 @@ class BuildDir:
 
     def _partial(self, stage: str) -> Path:
         return self.path(stage).with_name(f"{stage}.partial")
+
+
+def _sweep(root: Path) -> None:
+    """Remove what is temporary; only with the lock, since it may be another process' work."""
+    for entry in filter(files.is_temporary, root.iterdir()):
+        files.remove(entry)
 
 
 def _refuse_foreign(root: Path) -> None:

@@ -61,8 +61,8 @@ def write(evaluation: Evaluation, folder: Path) -> None:
         "predictions.csv": _predictions_csv(evaluation),
     }
     assembled = files.temporary_name(folder)
-    assembled.mkdir()
     try:
+        assembled.mkdir()
         for name, text in contents.items():
             files.write_text(assembled / name, text)
         files.commit_folder(assembled, folder)

@@ -108,7 +108,7 @@ def _row(at: int, rung: Rung, check: Check, scale: tuple[float, float]) -> str:
     symbol = wording.verdict_symbol(check.verdict)
     return "".join(
         [
-            text(_label(rung), 0, top + 18, "strong" if rung.chosen else "label"),
+            text(_label(rung), 0, top + 18, "halo strong" if rung.chosen else "halo"),
             text(f"{_numbers(check)} {symbol}", "100%", top + 18, "halo", "end"),
             _interval(check, top + 36, scale),
         ]

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,6 +71,18 @@ class TestOpening:
         subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
         with pytest.raises(OutputDirError, match="Read-only"):
             BuildDir.open(small_disk / "out")
+
+    def test_nothing_temporary_outlives_the_lock(self, tmp_path):
+        with BuildDir.open(tmp_path) as build:
+            (tmp_path / "bundle.tmp-1-old").mkdir()
+            (tmp_path / "bundle.tmp-1-old" / "manifest.json").write_text("{}")
+            make(build)
+        assert names(tmp_path) == {"export"}
+
+    def test_a_folder_that_vanished_meanwhile_can_be_closed(self, tmp_path):
+        with BuildDir.open(tmp_path / "out") as build:
+            shutil.rmtree(tmp_path / "out")
+        build.close()
 
     def test_leftovers_of_a_killed_run_go_and_what_is_resumable_stays(self, tmp_path):
         with BuildDir.open(tmp_path) as build:
@@ -198,6 +211,18 @@ class TestStage:
             fail()
         assert (build.path("export") / "model.bin").read_text() == "old"
         assert names(build.root) == {"export"}
+
+    def test_ctrl_c_in_the_instant_its_folder_appears_leaves_nothing(self, build, monkeypatch):
+        mkdir = Path.mkdir
+
+        def interrupted(path: Path, *rest: object) -> None:
+            mkdir(path, *rest)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Path, "mkdir", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make(build)
+        assert names(build.root) == set()
 
     def test_files_of_the_older_stage_do_not_live_on(self, build):
         make(build)

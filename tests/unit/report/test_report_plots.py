@@ -30,6 +30,9 @@ def test_forest_has_a_row_for_each_candidate(document, scale):
     assert len(marks(svg, "mark pass")) == 4
     assert len(marks(svg, "mark fail")) == 1
     assert "tflite-int8" in svg
+    # The margin's line crosses the names as well as the numbers: both stand on the card's colour.
+    halos = [*marks(svg, "halo"), *marks(svg, "halo strong")]
+    assert len(halos) == 2 * len(forest.shown(document.ladder, "sensitivity"))
 
 
 def test_forest_places_margin_zero_and_difference_on_one_scale(document, scale):
