@@ -55,6 +55,12 @@ def train(
     schedule: Annotated[
         str | None, typer.Option("--schedule", help="constant, cosine, step or exponential.")
     ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            "--select", help="The epoch that is kept: of the best accuracy, weighted_f1 or auc."
+        ),
+    ] = None,
     width: Annotated[
         float | None, typer.Option("--width", help="Multiplier of all channels; 1 is as published.")
     ] = None,
@@ -134,6 +140,7 @@ def train(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "schedule": schedule,
+        "select": select,
         "width": width,
         "weights": weights,
         "augment": augment,
@@ -205,8 +212,8 @@ def train(
         console.result({"process": crew.process}, f"process {crew.process}: done, 0 has the run")
         return
     history = TypeAdapter(list[Epoch]).validate_python(read_json(out / "history.json"))
-    write_text(out / "history.svg", training_svg(history))
     metrics = RunMetrics.model_validate(read_json(out / "metrics.json"))
+    write_text(out / "history.svg", training_svg(history, metrics.validation.epoch))
     console.result(
         {
             "run": str(out),

@@ -98,7 +98,9 @@ class TrainSettings(Frozen):
             accelerator, outside the graph that is exported.
         rotation: Largest turn to either side in degrees.
         translation: Largest shift to either side, as a share of the side.
-        select: The epoch that is kept has the best validation value of this.
+        select: The epoch that is kept has the best validation value of this. ``auc`` (two classes)
+            needs no threshold, as one is fitted afterwards; ``accuracy`` is at 0.5, and with few
+            cells of one class may keep an epoch that tells the classes apart worse than others.
         bn_momentum: Of the batch-norm moving averages; None fits it to the number of steps.
         precision: ``bfloat16`` computes in it and keeps float32 weights (mixed precision).
         tta_rotations: Turns over which ``evaluate`` takes the mean logit; 1 is none.
@@ -127,7 +129,7 @@ class TrainSettings(Frozen):
     augment: Augmentation = "none"
     rotation: float = Field(default=360.0, ge=0, le=360)
     translation: float = Field(default=0.0, ge=0, lt=1)
-    select: Literal["accuracy", "weighted_f1"] = "accuracy"
+    select: Literal["accuracy", "weighted_f1", "auc"] = "accuracy"
     bn_momentum: float | None = Field(default=None, ge=0.5, lt=1)
     precision: Precision = "float32"
     tta_rotations: int = Field(default=1, ge=1, le=360)

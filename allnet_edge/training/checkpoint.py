@@ -16,7 +16,10 @@ from allnet_edge.models.storage.weights import Arrays
 
 
 class Epoch(TypedDict):
-    """One line of a run's history; ``seconds`` includes the validation."""
+    """One line of a run's history; ``val_auc`` is None with more than two classes.
+
+    ``seconds`` includes the validation.
+    """
 
     epoch: int
     loss: float
@@ -24,6 +27,7 @@ class Epoch(TypedDict):
     val_loss: float
     val_accuracy: float
     val_weighted_f1: float
+    val_auc: float | None
     seconds: float
 
 

@@ -42,7 +42,13 @@ from allnet_edge.training.rows import balanced, open_parts
 from allnet_edge.training.standardise import fit_standardisation
 from allnet_edge.training.teacher import Teacher, open_teacher
 from allnet_edge.training.tensorboard import scalars_to
-from allnet_edge.training.validation import RunMetrics, Scores, ValidationFigures, in_short
+from allnet_edge.training.validation import (
+    RunMetrics,
+    Scores,
+    ValidationFigures,
+    auc_of_two,
+    in_short,
+)
 
 
 def train(
@@ -76,10 +82,12 @@ def train(
         SplitError: The split does not fit the data, leaks, or has a part without a class; or the
             teacher was trained on another one.
         UsageError: ``out`` holds another run, or ``resume`` was not given; the settings distil and
-            no teacher is given, or the other way round; the teacher has other classes.
+            no teacher is given, or the other way round; the teacher has other classes; the epoch is
+            to be selected by the AUC of more than two classes.
         DataError: The loss became NaN; the last good checkpoint stays.
         EnvironmentMismatch: ImageNet's weights cannot be had, or a worker process was killed.
     """
+    _require_two_for_auc(settings, labels)
     split.verify(index)
     require_classes(split, labels, ("train", "validation"))
     crew.require_batch(settings.batch_size)
@@ -212,7 +220,8 @@ class _Run:
         loss, accuracy = self._pass(used.trained, number, title)
         self._require_finite("loss", loss, number)
         used.hand_over()
-        val_loss, val_accuracy, val_f1 = in_short(self._scores(used), self.validation.labels)
+        scores = self._scores(used)
+        val_loss, val_accuracy, val_f1 = in_short(scores, self.validation.labels)
         # The last step of an epoch shows in the validation only.
         self._require_finite("validation loss", val_loss, number)
         epoch = Epoch(
@@ -222,11 +231,13 @@ class _Run:
             val_loss=val_loss,
             val_accuracy=val_accuracy,
             val_weighted_f1=val_f1,
+            val_auc=auc_of_two(scores, self.validation.labels),
             seconds=round(time.monotonic() - started, 2),
         )
         self.log.info(
-            "%s: loss %.4f accuracy %.4f validation loss %.4f accuracy %.4f (%.0f s)",
-            title, loss, accuracy, val_loss, val_accuracy, epoch["seconds"],
+            "%s: loss %.4f accuracy %.4f validation loss %.4f accuracy %.4f%s (%.0f s)",
+            title, loss, accuracy, val_loss, val_accuracy,
+            "" if epoch["val_auc"] is None else f" AUC {epoch['val_auc']:.4f}", epoch["seconds"],
         )  # fmt: skip
         self.progress(f"{title}: loss {loss:.3f}, validation accuracy {val_accuracy:.3f}", 1, 1)
         return epoch
@@ -336,9 +347,17 @@ def _bn_momentum(steps: int) -> float:
     return round(min(0.99, max(0.8, 1 - 4 / steps)), 4)
 
 
+def _require_two_for_auc(settings: TrainSettings, labels: LabelMap) -> None:
+    if settings.select == "auc" and len(labels.classes) != 2:
+        raise UsageError(
+            f"an epoch cannot be selected by the AUC of {len(labels.classes)} classes",
+            fix="select by accuracy or weighted_f1, or fold the classes into two with --positive",
+        )
+
+
 def _best(history: tuple[Epoch, ...], settings: TrainSettings) -> int:
     """The epoch (from 1) of the best validation value; among equals the lowest loss."""
-    key = "val_weighted_f1" if settings.select == "weighted_f1" else "val_accuracy"
+    key = f"val_{settings.select}"
     best = max(history, key=lambda e: (e[key], -e["val_loss"]))  # type: ignore[literal-required]
     return best["epoch"]
 
@@ -351,6 +370,7 @@ def _scalars(epoch: Epoch, trained: keras.Model, images: int) -> dict[str, float
         "accuracy/train": epoch["accuracy"],
         "accuracy/validation": epoch["val_accuracy"],
         "weighted_f1/validation": epoch["val_weighted_f1"],
+        **({} if epoch["val_auc"] is None else {"auc/validation": epoch["val_auc"]}),
         "learning_rate": float(keras.ops.convert_to_numpy(trained.optimizer.learning_rate)),
         "images_per_second": images / max(epoch["seconds"], 1e-9),
     }

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from allnet_edge.artifacts.manifest import DataOrigin
 from allnet_edge.measure.intervals import wilson
+from allnet_edge.measure.metrics import roc_auc
 from allnet_edge.spec.base import Frozen
 
 _TAIL = 0.975  # of each side
@@ -98,6 +99,16 @@ def in_short(scores: Scores, labels: Classes) -> tuple[float, float, float]:
         float((called == labels).mean()),
         float((f1 * cells).sum() / len(labels)),
     )
+
+
+def auc_of_two(scores: Scores, labels: Classes) -> float | None:
+    """Area under the ROC curve from the same, 0..1; None with more than two classes.
+
+    Raises:
+        DataError: One class only, or scores that are not finite.
+    """
+    wide = _wide(scores)
+    return roc_auc(labels == 1, wide[:, 1]) if wide.shape[1] == 2 else None
 
 
 def _wide(scores: Scores) -> Scores:

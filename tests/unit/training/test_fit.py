@@ -11,6 +11,7 @@ import pytest
 from training_support import SETTINGS
 
 from allnet_edge.data.images import load_batch
+from allnet_edge.data.samples import LabelMap
 from allnet_edge.errors import DataError, SplitError, UsageError
 from allnet_edge.models.storage import float_model
 from allnet_edge.training import fit, kept
@@ -19,7 +20,8 @@ from allnet_edge.training.fit import train
 
 pytestmark = pytest.mark.xdist_group("training")
 EPOCH_KEYS = {
-    "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "val_weighted_f1", "seconds",
+    "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "val_weighted_f1", "val_auc",
+    "seconds",
 }  # fmt: skip
 
 
@@ -233,11 +235,19 @@ def test_batch_norm_averages_settle_within_a_quarter_of_an_epoch(steps, expected
     assert fit._bn_momentum(steps) == expected
 
 
+def test_more_than_two_classes_have_no_auc_to_select_by(cells, tmp_path):
+    by_auc = SETTINGS.model_copy(update={"select": "auc"})
+    labels = LabelMap(("all", "hem", "other"), {"all": 0, "hem": 1, "other": 2})
+    with pytest.raises(UsageError, match="AUC of 3 classes"):
+        train(by_auc, cells.index, cells.split, labels, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_best_epoch_is_that_of_the_best_value_then_of_the_lowest_loss():
-    def row(epoch: int, accuracy: float, f1: float, loss: float) -> Epoch:
+    def row(epoch: int, accuracy: float, f1: float, loss: float, auc: float = 0.5) -> Epoch:
         return Epoch(
             epoch=epoch, loss=0, accuracy=0, val_loss=loss, val_accuracy=accuracy,
-            val_weighted_f1=f1, seconds=0,
+            val_weighted_f1=f1, val_auc=auc, seconds=0,
         )  # fmt: skip
 
     rows = (
@@ -249,3 +259,6 @@ def test_the_best_epoch_is_that_of_the_best_value_then_of_the_lowest_loss():
     assert fit._best(rows[:2], by_f1) == 1
     assert fit._best(rows, by_f1) == 1
     assert fit._best(rows[1:], by_f1) == 3
+    by_auc = SETTINGS.model_copy(update={"select": "auc"})
+    assert fit._best((*rows, row(5, 0.6, 0.2, 0.4, auc=0.8)), by_auc) == 5
+    assert fit._best(rows, by_auc) == 4

@@ -91,6 +91,7 @@ class TestEventFiles:
                 ("loss/train", "loss"), ("accuracy/train", "accuracy"),
                 ("loss/validation", "val_loss"), ("accuracy/validation", "val_accuracy"),
                 ("weighted_f1/validation", "val_weighted_f1"),
+                ("auc/validation", "val_auc"),
             ):  # fmt: skip
                 assert scalars[name, epoch["epoch"]] == pytest.approx(epoch[key], rel=1e-6)
             assert scalars["learning_rate", epoch["epoch"]] == pytest.approx(3e-3)

@@ -64,6 +64,7 @@ def test_a_run_its_resume_and_what_is_printed(train, tmp_path):
         (["--learning-rate", "2"], 2, "learning_rate"),
         (["--augment", "mirror"], 2, "augment"),
         (["--schedule", "stepp"], 2, "schedule"),
+        (["--select", "loss"], 2, "select"),
         (["--epochs", "0"], 2, "epochs"),
         (["--model", "allnt"], 2, "did you mean allnet"),
         (["--recipe", "absent.toml"], 2, "cannot read the file"),
@@ -82,6 +83,15 @@ def test_wrong_settings_leave_nothing_behind(train, tmp_path, extra, code, said)
     assert (found, said in stderr) == (code, True), stderr
     assert "Traceback" not in stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_the_epoch_that_is_kept_and_drawn_is_the_one_of_the_best_auc(train, tmp_path):
+    code, stdout, _ = train("--epochs", 3, "--select", "auc", "--json")
+    assert code == 0
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    best = max(history, key=lambda epoch: (epoch["val_auc"], -epoch["val_loss"]))["epoch"]
+    assert json.loads(stdout)["metrics"]["validation"]["epoch"] == best
+    assert f"best epoch {best}:" in (tmp_path / "run" / "history.svg").read_text()
 
 
 def test_without_a_network_and_without_a_recipe_nothing_begins(cells, tmp_path, capsys):

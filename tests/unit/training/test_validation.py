@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from allnet_edge.artifacts.manifest import DataOrigin
 from allnet_edge.cli.views.train import in_words
-from allnet_edge.training.validation import RunMetrics, ValidationFigures, in_short
+from allnet_edge.training.validation import RunMetrics, ValidationFigures, auc_of_two, in_short
 
 
 def softmax(rng: np.random.Generator, n: int, classes: int) -> np.ndarray:
@@ -29,6 +29,16 @@ def test_in_short_is_cross_entropy_and_scikit_learns_accuracy_and_weighted_f1(cl
     assert in_short(wide, labels) == pytest.approx(expected, rel=1e-5)
     if classes == 2:
         assert in_short(wide[:, 1:], labels) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_auc_of_two_is_scikit_learns_and_none_with_more_classes(seed):
+    rng = np.random.default_rng(seed)
+    wide, labels = softmax(rng, 57, 2), rng.integers(0, 2, 57)
+    expected = pytest.approx(roc_auc_score(labels, wide[:, 1]), rel=1e-6)
+    assert auc_of_two(wide, labels) == expected
+    assert auc_of_two(wide[:, 1:], labels) == expected
+    assert auc_of_two(softmax(rng, 57, 4), rng.integers(0, 4, 57)) is None
 
 
 def test_in_short_of_a_network_that_calls_everything_positive():
