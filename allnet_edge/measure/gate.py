@@ -21,7 +21,7 @@ from allnet_edge.measure.gate_report import (
     require_pass,
     worst,
 )
-from allnet_edge.measure.intervals import delong_difference
+from allnet_edge.measure.intervals import delong_difference, wilson
 from allnet_edge.measure.metrics import BoolArray, FloatArray, finite, roc_auc
 from allnet_edge.measure.paired import PairedDifference, by_bounds, by_point
 from allnet_edge.spec.gate import GateSpec
@@ -102,7 +102,8 @@ def _rate(metric: Metric, members: BoolArray, outcome: "_Outcome", spec: GateSpe
         margin=margin,
         verdict=verdict,
         needed=paired.needed(margin) if verdict == "inconclusive" else None,
-        note=_patients_note(paired.patients),
+        note="; ".join(filter(None, (_patients_note(paired.patients), _chance_note(outcome, spec))))
+        or None,
     )
 
 
@@ -167,6 +168,25 @@ def _patients_note(patients: int | None) -> str | None:
     if patients == 1:
         return "one patient of this class says nothing about others: more patients are needed"
     return f"only {patients} patients of this class: the bounds are wide, and still optimistic"
+
+
+def _chance_note(outcome: "_Outcome", spec: GateSpec) -> str | None:
+    """A network that calls all cells alike cannot lose anything, and whatever follows it passes.
+
+    The bound of sensitivity + specificity is that of a sum of independent proportions from their
+    Wilson intervals (Newcombe 1998, Statistics in Medicine 17:873, method 10).
+    """
+    shares, below = 0.0, 0.0
+    for members in (outcome.cells.labels, ~outcome.cells.labels):
+        right, n = int(outcome.float_right[members].sum()), int(members.sum())
+        shares += right / n
+        below += (right / n - wilson(right, n, spec.confidence).lower) ** 2
+    if shares - math.sqrt(below) > 1:
+        return None
+    return (
+        f"the float network itself is not shown to do better than chance on these cells "
+        f"(sensitivity + specificity = {shares:.2f}): little can be lost, and a pass says little"
+    )
 
 
 def _unusable(edge: Scores) -> str | None:

@@ -130,6 +130,21 @@ def test_one_patient_losing_all_cells_is_less_certain_than_losses_spread_over_pa
     assert bounds[1] < bounds[0] - 0.005
 
 
+def test_a_float_network_that_has_nothing_to_lose_is_named() -> None:
+    cells = _cells(900, 170)
+    for missed, alarms, named in ((15, 165, True), (0, 170, True), (80, 70, False)):
+        scores = _scores(cells, missed=missed, alarms=alarms)
+        got = judge(cells, scores, scores, SPEC)
+        for metric in ("sensitivity", "specificity"):
+            assert ("better than chance" in (_check(got, metric).note or "")) is named
+    few = _cells(400, 170, 4)
+    scores = _scores(few, missed=10, alarms=165)
+    note = _check(judge(few, scores, scores, SPEC), "specificity").note
+    assert note is not None
+    assert "only 4 patients" in note
+    assert "= 1.00" in note
+
+
 def test_few_patients_are_named_and_one_patient_never_decides() -> None:
     few, one = _cells(5000, 5000, 4), _cells(5000, 5000, 1)
     got = _check(judge(few, _scores(few), _scores(few), SPEC), "sensitivity")
