@@ -21,7 +21,7 @@ def test_the_defaults_are_allnets_paper():
         ("crop", 0), ("learning_rate", 0), ("learning_rate", 1.1), ("decay", 0), ("decay_every", 0),
         ("rotation", 361), ("translation", 1), ("bn_momentum", 1), ("bn_momentum", 0.4),
         ("seed", -1), ("schedule", "linear"), ("augment", "mirror"), ("precision", "float16"),
-        ("select", "auc"), ("class_weights", "inverse"), ("oversample", "copies"),
+        ("select", "loss"), ("class_weights", "inverse"), ("oversample", "copies"),
         ("standardise", "imagenet"), ("tta_rotations", 0),
     ],
 )  # fmt: skip

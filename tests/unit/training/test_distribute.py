@@ -82,7 +82,7 @@ def alone(start: Start, shared: Path) -> Path:
     _, err = end(start("--epochs", EPOCHS, "--tensorboard", out=shared / "alone"))
     assert json.loads(err.splitlines()[-1]) == ["jax"]
     assert "jax" in float_model.read(shared / "alone").record.versions
-    assert len(scalars_in(shared / "alone" / "tensorboard")) == 7 * EPOCHS
+    assert len(scalars_in(shared / "alone" / "tensorboard")) == 8 * EPOCHS
     return shared / "alone"
 
 
