@@ -25,8 +25,8 @@ def turned(box: Box, height: int) -> Box:
 @settings(max_examples=15, deadline=None)
 @given(seed=seeds, nucleus=st.integers(40, 80), touching=st.booleans())
 def test_a_turned_field_has_its_cells_turned(seed: int, nucleus: int, touching: bool) -> None:
-    # Without platelets: two of them, grown together at the border, lie on the limit of what may be a
-    # cut cell (seed 313, nucleus 71), and the small copy of a turned field rounds to the other side.
+    # Without platelets: two of them, grown together at the border, lie on the limit of what may be
+    # a cut cell (seed 313, nucleus 71); the small copy of a turned field falls on its other side.
     rgb, _ = phantom_field(
         seed, 4, size=(480, 480), nucleus=nucleus, touching=touching, platelets=0
     )
