@@ -104,7 +104,7 @@ def test_nothing_to_build_is_refused() -> None:
 def test_prune_overrides_the_recipe(tmp_path: Path, text: str, kind: str, sparsity: float) -> None:
     plan = make_plan(tmp_path, "jetson", prune=text)
     assert (plan.recipe.prune.kind, plan.recipe.prune.sparsity) == (kind, sparsity)
-    assert plan.recipe.prune.epochs == 3  # the embedded recipe's other settings stay
+    assert plan.recipe.prune.epochs == 6  # the embedded recipe's other settings stay
 
 
 def test_margins_override_the_recipe(tmp_path: Path) -> None:
