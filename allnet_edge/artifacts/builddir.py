@@ -105,10 +105,14 @@ class BuildDir:
         make it and see to its removal; nothing of this name outlives the lock in any case.
         """
         if self._lock is not None:
-            with contextlib.suppress(OSError):  # says less than the error that may be on its way
-                _sweep(self.root)
-            os.close(self._lock)
-            self._lock = None
+            try:
+                # What cannot be removed now is removed when the folder is next opened, which says
+                # why if it cannot; here an error might hide the one that is on its way.
+                with contextlib.suppress(OSError):
+                    _sweep(self.root)
+            finally:  # also after a second Ctrl-C
+                os.close(self._lock)
+                self._lock = None
 
     def __enter__(self) -> "BuildDir":
         return self

@@ -26,6 +26,7 @@ _SMALLEST_RANGE = 1e-6
 # weight: one learning rate serves both.
 _UNIT = 10.0
 _KERNELS = ("depthwise_kernel", "kernel")
+# Any: TensorFlow ships no types, and an untyped decorator would be refused.
 _AS_IT_IS: Any = tf.autograph.experimental.do_not_convert
 
 _Pairs: TypeAlias = list[tuple[object, object]]

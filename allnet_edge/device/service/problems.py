@@ -113,6 +113,7 @@ def busy(what: str, seconds: int = 1) -> Refusal:
     )
 
 
+# Any in these two: the type that FastAPI declares for `responses`.
 def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The refusals of a route, for its OpenAPI document."""
     return {

@@ -30,6 +30,7 @@ def grouped_convolution(keras: ModuleType) -> Callable[..., Callable[[Tensor], T
     tools = getattr(keras, "ops", keras.backend)
     convolve = getattr(tools, "conv", None) or tools.conv2d
 
+    # Any: which Keras it is is known at run time only, and none ships types for a base class.
     conv2d: Any = keras.layers.Conv2D
 
     class GroupedConv2D(conv2d):  # type: ignore[misc]  # neither Keras ships types

@@ -50,6 +50,7 @@ def narrowed(keras: ModuleType, model: KerasModel, channels: Mapping[str, int]) 
 
 def _with_channels(layer: Layer, count: int | None) -> Layer:
     """A fresh copy of a layer, with ``count`` output channels where it is given."""
+    # Any: a layer's configuration is Keras' own JSON, which differs from kind to kind.
     kind: Any = layer.__class__
     config: dict[str, Any] = kind.get_config(layer)
     if count is not None:

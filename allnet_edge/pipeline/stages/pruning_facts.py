@@ -7,6 +7,8 @@ from allnet_edge.artifacts.files import read_json
 from allnet_edge.pipeline.stage import Work
 from allnet_edge.report import pruning_document as doc
 
+# Any: JSON that an earlier stage of this build wrote, with its hash in stage.json; what is read
+# of it becomes a typed document here.
 _Row = Mapping[str, Any]
 
 

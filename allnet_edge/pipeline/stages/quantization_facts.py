@@ -8,6 +8,8 @@ from allnet_edge.pipeline.stage import Work
 from allnet_edge.report import quantization_document as doc
 from allnet_edge.spec.base import Frozen
 
+# Any: JSON that an earlier stage of this build wrote, with its hash in stage.json; what is read
+# of it becomes a typed document here.
 _Row = Mapping[str, Any]
 _T = TypeVar("_T", bound=Frozen)
 
