@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,15 +14,22 @@ from allnet_edge.data.decode_threads import DecodedByThreads
 from allnet_edge.data.images import load_batch
 from allnet_edge.data.pixels import ImageFiles
 from allnet_edge.errors import DataError
+from allnet_edge.progress import Progress, silent
 from allnet_edge.spec.network import Preprocess
 from allnet_edge.training.standardise import fit_standardisation
 
 PLAIN = Preprocess(size=32)
 
 
-def fit(paths: Sequence[Path], preprocess: Preprocess = PLAIN, **how: Any) -> Preprocess:
+def fit(
+    paths: Sequence[Path],
+    preprocess: Preprocess = PLAIN,
+    *,
+    per_channel: bool = False,
+    progress: Progress = silent,
+) -> Preprocess:
     with DecodedByThreads(ImageFiles(paths, preprocess)) as source:
-        return fit_standardisation(source, preprocess, **how)
+        return fit_standardisation(source, preprocess, per_channel=per_channel, progress=progress)
 
 
 @pytest.fixture(scope="module")
