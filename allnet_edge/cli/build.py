@@ -45,7 +45,7 @@ def build(
         typer.Option("--max-drop", help="Margin of the gate, e.g. specificity=0.02; repeatable."),
     ] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="All settings, as TOML.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and what the gate can decide.")] = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -60,6 +60,7 @@ def build(
     require_ability(BUILD)
 
     from allnet_edge.cli.views.build import is_phantom, plan_json, plan_table, result_json, summary
+    from allnet_edge.pipeline.outlook import outlook
     from allnet_edge.pipeline.plan import make_plan
     from allnet_edge.pipeline.run import run as run_plan
 
@@ -77,8 +78,11 @@ def build(
         qat=qat,
         max_drops=tuple(max_drop or ()),
     )
+    expected = outlook(plan)
+    for warning in filter(None, (one.warning for one in expected)):
+        console.warn(warning)
     if dry_run:
-        console.result(plan_json(plan), plan_table(plan))
+        console.result(plan_json(plan, expected), plan_table(plan, expected))
         return
     with console.progress() as progress:
         outcome = run_plan(plan, progress)

@@ -74,6 +74,7 @@ def optimize(
         parse_shares,
         parse_sparsities,
     )
+    from allnet_edge.pipeline.outlook import outlook
 
     console = Console(as_json=as_json, quiet=quiet)
     space = Space(
@@ -90,6 +91,8 @@ def optimize(
         recipe=recipe,
     )
     search = make_search(space, out)
+    for warning in filter(None, (one.warning for one in outlook(search.trials[0].plan))):
+        console.warn(warning)
     if dry_run:
         console.result(plan_json(search), plan_table(search))
         return

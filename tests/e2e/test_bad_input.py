@@ -128,6 +128,19 @@ class TestOnARun:
     ) -> "subprocess.CompletedProcess[str]":
         return run("build", "--target", "pi", "--run", own[0], "--data", own[1], "-o", out, *more)
 
+    def test_too_few_gate_cells_are_told_before_anything_runs(
+        self, own: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        test = json.loads((own[0] / "split.json").read_text())["parts"]["test"]
+        healthy = sum(member["label"] == "hem" for member in test)
+        margin = ("--max-drop", "specificity=0.001", "--dry-run", "--json")
+        process = self.build(own, tmp_path / "out", *margin)
+        assert process.returncode == 0, process.stderr
+        assert f"specificity: with {healthy} held-out cells (hem)" in process.stderr
+        told = {one["metric"]: one for one in json.loads(process.stdout)["outlook"]}
+        assert (told["specificity"]["n"], told["specificity"]["fewest"]) == (healthy, 2703)
+        assert not (tmp_path / "out").exists()
+
     def test_changed_weights(self, own: tuple[Path, Path], tmp_path: Path) -> None:
         weights = own[0] / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")

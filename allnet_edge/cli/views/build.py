@@ -1,16 +1,19 @@
 """How ``build`` shows a plan and what came of it."""
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from allnet_edge.cli.views.phantom import PHANTOM
 from allnet_edge.data.split import load_split
 from allnet_edge.measure.gate_report import GateReport
+from allnet_edge.pipeline.outlook import CHANGED, Outlook
 from allnet_edge.pipeline.plan import Plan
 from allnet_edge.pipeline.run import Outcome, tool_versions
 
 
-def plan_json(plan: Plan) -> dict[str, object]:
+def plan_json(plan: Plan, outlook: Sequence[Outlook]) -> dict[str, object]:
     """The plan as plain data."""
     return {
         "target": plan.target.name,
@@ -27,11 +30,12 @@ def plan_json(plan: Plan) -> dict[str, object]:
             }
             for stage in plan.stages
         ],
+        "outlook": [one.model_dump(mode="json") for one in outlook],
     }
 
 
-def plan_table(plan: Plan) -> RenderableType:
-    """The plan as a table."""
+def plan_table(plan: Plan, outlook: Sequence[Outlook]) -> RenderableType:
+    """The plan as a table, and below it what the gate's cells can decide."""
     source = "phantom cells (synthetic), trained on the spot" if plan.embedded else plan.sources.run
     table = Table(title=f"{plan.target.title}\nfrom {source} into {plan.out}")
     for heading in ("stage", "does", "after", "tools"):
@@ -40,6 +44,23 @@ def plan_table(plan: Plan) -> RenderableType:
         after = ", ".join(one.name for one in plan.stages if one.name in stage.after)
         tools = ", ".join(f"{name} {version}" for name, version in tool_versions(stage).items())
         table.add_row(stage.name, stage.title, after, tools)
+    return Group(table, _outlook_table(outlook)) if outlook else table
+
+
+def _outlook_table(outlook: Sequence[Outlook]) -> Table:
+    table = Table(title="what the gate can decide: how often a truly equal candidate passes")
+    for heading in ("", "gate cells", "needed at least", "validation cells"):
+        table.add_column(heading)
+    for changed in CHANGED:
+        table.add_column(f"{100 * changed:g} % changed", justify="right")
+    for one in outlook:
+        table.add_row(
+            f"{one.metric} ({', '.join(one.labels)})",
+            f"{one.n:,}",
+            "a gain" if one.fewest is None else f"{one.fewest:,}",
+            f"{one.validation:,}",
+            *(f"{100 * chance.passes:.0f} %" for chance in one.chances),
+        )
     return table
 
 
