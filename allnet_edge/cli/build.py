@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
+from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, leave, verb_app
 
 app = verb_app()
-
-_EXIT = {"pass": 0, "fail": 5, "inconclusive": 8}
 
 
 @app.command()
@@ -45,7 +43,9 @@ def build(
         typer.Option("--max-drop", help="Margin of the gate, e.g. specificity=0.02; repeatable."),
     ] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="All settings, as TOML.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and what the gate can decide.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and what the gate can decide.")
+    ] = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -88,6 +88,4 @@ def build(
         outcome = run_plan(plan, progress)
     phantom = is_phantom(plan)
     console.result(result_json(outcome, phantom=phantom), summary(outcome, phantom=phantom))
-    code = _EXIT[outcome.verdict]
-    if code:
-        raise typer.Exit(code)
+    leave(outcome.verdict)

@@ -42,13 +42,17 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import rich.console
 import rich.progress
 import typer
 
+from allnet_edge.errors import GateFailed, GateInconclusive
 from allnet_edge.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from allnet_edge.spec.gate import Verdict
 
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")
@@ -70,6 +74,16 @@ def verb_app() -> typer.Typer:
         # One command is the verb itself; several are its sub-commands.
         rich_markup_mode="rich",
     )
+
+
+def leave(verdict: "Verdict") -> None:
+    """End a command whose result is a gate's verdict, with the exit code of that verdict.
+
+    Raises:
+        typer.Exit: It is not ``pass``.
+    """
+    if verdict != "pass":
+        raise typer.Exit((GateFailed if verdict == "fail" else GateInconclusive).exit_code)
 
 
 class Console:

@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, verb_app
+from allnet_edge.cli.console import Console, JsonFlag, QuietFlag, leave, verb_app
 
 app = verb_app()
-
-_EXIT = {"pass": 0, "fail": 5, "inconclusive": 8}
 
 
 @app.command()
@@ -101,6 +99,4 @@ def optimize(
     for note in found.document.notes:
         console.warn(note)
     console.result(result_json(found.document), summary(found.document, out))
-    code = _EXIT[found.verdict]
-    if code:
-        raise typer.Exit(code)
+    leave(found.verdict)

@@ -82,13 +82,6 @@ def _inside(graph: Graph, operator: Operator, kernel: tuple[int, ...]) -> _Value
 
 
 def _set_bias(graph: Graph, operator: Operator, bias: npt.NDArray[np.float32]) -> None:
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(bias.tobytes(), np.uint8)
-    graph.model.buffers.append(buffer)
-    tensor = schema.TensorT()
-    tensor.shape = np.array(bias.shape, np.int32)
-    tensor.type = schema.TensorType.FLOAT32
-    tensor.buffer = len(graph.model.buffers) - 1
-    tensor.name = f"{graph.name(int(operator.outputs[0]))}/corrected_bias".encode()
-    place = graph.append(tensor)
+    name = f"{graph.name(int(operator.outputs[0]))}/corrected_bias"
+    place = graph.add_constant(bias, name)
     operator.inputs = np.array([*operator.inputs[:2], place], np.int32)

@@ -47,6 +47,11 @@ class Histogram:
         """Largest absolute value; 0 where nothing was added."""
         return max(abs(self.low), abs(self.high)) if self.low <= self.high else 0.0
 
+    @property
+    def constant(self) -> bool:
+        """Whether all values were the same number."""
+        return self.low == self.high
+
     def add(self, values: Floats) -> None:
         """Count the values of one image.
 

@@ -14,6 +14,7 @@ import numpy as np
 from ai_edge_quantizer import qtyping, quantizer, recipe_manager
 
 from allnet_edge.convert.bias_of_tflite import correct_biases
+from allnet_edge.convert.int32_biases import make_biases_fit
 from allnet_edge.convert.ranges import ChannelMeans, Range
 from allnet_edge.convert.tflite_graph import WEIGHTED, Graph, read_graph, write_graph
 from allnet_edge.convert.tflite_islands import with_float_neighbours
@@ -56,13 +57,17 @@ def int8_from_tflite(
     graph = read_graph(float_model)
     kept = _float_scopes(graph, keep_float)
     known = _live_ranges(graph, ranges, float_model)
+    steps = {name: _step(ends) for name, ends in known.items()}
+    changed = make_biases_fit(graph, steps, keep_float=kept)
     if channel_means is not None:
         correct_biases(graph, channel_means, keep_float=kept)
-    content = float_model.read_bytes() if channel_means is None else write_graph(graph)
+        changed = True
+    content = write_graph(graph) if changed else float_model.read_bytes()
     try:
         work = quantizer.Quantizer(content, _recipe(kept).get_quantization_recipe())
-        return _quantize(work, known, float_model)
-    except (ValueError, RuntimeError) as error:
+        with np.errstate(invalid="raise"):  # a number that its integer type does not hold
+            return _quantize(work, known, float_model)
+    except (ValueError, RuntimeError, FloatingPointError) as error:
         raise ConversionError(
             f"the TFLite graph cannot be quantized: {first_line(error)}",
             where=float_model,
@@ -93,8 +98,9 @@ def _live_ranges(graph: Graph, ranges: Mapping[str, Range], where: Path) -> dict
 
     The pixels are 0..255 whatever the calibration images hold: their scale is then 1, and
     quantizing one loses nothing. A tensor that is constant on every image, such as a dead ReLU,
-    gets 0..1: its range of nothing would become a scale of 4e-12, which clips whatever an unseen
-    cell makes of that channel, and whose requantization factor crashes XNNPACK.
+    gets a range that holds 0, 1 and its value: its range of nothing would become a scale of 4e-12,
+    which clips whatever an unseen cell makes of that channel, and whose requantization factor
+    crashes XNNPACK.
     """
     found = {}
     pixels, *others = graph.activations()
@@ -111,7 +117,7 @@ def _live_ranges(graph: Graph, ranges: Mapping[str, Range], where: Path) -> dict
         if not ranges[name].finite:
             raise ConversionError(f"the range of '{name}' is not finite", where=where)
         if high - low < _DEAD:
-            low, high = min(low, 0.0), 1.0
+            low, high = min(low, 0.0), max(high, 1.0)
         found[name] = _ends(low, high, len(graph.tensor(at).shape))
     return found
 
@@ -122,6 +128,11 @@ def _ends(low: float, high: float, rank: int) -> qtyping.QSV:
         "min": np.full(shape, low, np.float32),
         "max": np.full(shape, high, np.float32),
     }
+
+
+def _step(ends: qtyping.QSV) -> float:
+    """The int8 scale of a range, which the quantizer widens to hold 0."""
+    return (max(float(ends["max"].max()), 0.0) - min(float(ends["min"].min()), 0.0)) / 255
 
 
 def _quantize(

@@ -73,8 +73,16 @@ class Graph:
         """One tensor."""
         return self._tensors[at]
 
-    def append(self, tensor: Tensor) -> int:
-        """Add a tensor; returns its place."""
+    def add_constant(self, values: npt.NDArray[np.float32], name: str) -> int:
+        """Add a float constant; returns its place among the tensors."""
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        tensor = schema.TensorT()
+        tensor.shape = np.array(values.shape, np.int32)
+        tensor.type = schema.TensorType.FLOAT32
+        tensor.buffer = len(self.model.buffers) - 1
+        tensor.name = name.encode()
         self._tensors.append(tensor)
         return len(self._tensors) - 1
 

@@ -18,7 +18,6 @@ from allnet_edge.measure.gate_report import (
     GateReport,
     Metric,
     Pair,
-    require_pass,
     worst,
 )
 from allnet_edge.measure.intervals import delong_difference, wilson
@@ -34,7 +33,6 @@ __all__ = [
     "GateReport",
     "Scores",
     "judge",
-    "require_pass",
     "require_unseen",
 ]
 

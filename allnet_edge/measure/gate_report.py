@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
-from allnet_edge.errors import GateFailed, GateInconclusive
 from allnet_edge.measure.cells import Cells
 from allnet_edge.spec.base import Frozen
 from allnet_edge.spec.gate import GateSpec, Verdict
@@ -184,26 +183,24 @@ def best(verdicts: Iterable[Verdict]) -> Verdict:
     return "inconclusive" if "inconclusive" in seen else "fail"
 
 
-def require_pass(report: GateReport, *, where: object = None) -> None:
-    """Raise unless a candidate passed.
-
-    Raises:
-        GateFailed: Every candidate is worse than the margins allow; each is named with its checks.
-        GateInconclusive: Too few cells; says how many would decide.
-    """
-    if report.verdict == "pass":
-        return
-    lines = [f"{c.id}: {_why(c)}" for c in report.candidates] or ["there is no candidate"]
-    story = "no candidate passed the gate\n  " + "\n  ".join(lines)
-    if report.verdict == "fail":
-        raise GateFailed(story, where=where, fix="try a higher precision or prune less")
-    raise GateInconclusive(story, where=where, fix=_more_cells(report))
+def shortfalls(report: GateReport) -> tuple[str, ...]:
+    """One line for each candidate that did not pass, with the checks that it did not pass."""
+    return tuple(f"{c.id}: {_why(c)}" for c in report.candidates if c.verdict != "pass")
 
 
 def _why(candidate: GateCandidate) -> str:
     if candidate.reason:
         return candidate.reason
     return "; ".join(c.sentence() for c in candidate.checks if c.verdict != "pass")
+
+
+def advice(report: GateReport) -> str | None:
+    """What to do where no candidate passed: for `inconclusive` how many cells would decide."""
+    if report.verdict == "pass":
+        return None
+    if report.verdict == "fail":
+        return "try a higher precision or prune less"
+    return _more_cells(report)
 
 
 def _more_cells(report: GateReport) -> str:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from allnet_edge.artifacts.builddir import RECORD, BuildDir
@@ -11,7 +11,7 @@ from allnet_edge.artifacts.files import commit_folder, temporary_name
 from allnet_edge.errors import AllnetEdgeError, ConversionError
 from allnet_edge.pipeline.candidates import Form, forms
 from allnet_edge.pipeline.optimize_space import Trial
-from allnet_edge.pipeline.order import SELECT, stages_of
+from allnet_edge.pipeline.order import SELECT
 from allnet_edge.pipeline.plan import Plan
 from allnet_edge.pipeline.run import Refusal, make
 from allnet_edge.pipeline.selected import Selected
@@ -25,7 +25,6 @@ class Tried:
     """What came of a trial.
 
     Attributes:
-        plan: The whole build, without what was refused.
         selected: None where there are no forms to judge.
         not_made: Why, for every form that was asked for and is not there.
         seconds: What the finished stages took when they were made.
@@ -33,11 +32,15 @@ class Tried:
     """
 
     trial: Trial
-    plan: Plan
     selected: Selected | None
     not_made: dict[str, str]
     seconds: float
     error: AllnetEdgeError | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The whole build."""
+        return self.trial.plan
 
     def file(self, form: Form) -> Path:
         """Where a form lies."""
@@ -46,7 +49,7 @@ class Tried:
     @property
     def forms(self) -> tuple[Form, ...]:
         """All forms that were asked for."""
-        return forms(self.trial.plan.recipe, self.trial.plan.target)
+        return forms(self.plan.recipe, self.plan.target)
 
 
 def make_trial(trial: Trial, others: Iterable[Trial], progress: Progress) -> Tried:
@@ -59,52 +62,29 @@ def make_trial(trial: Trial, others: Iterable[Trial], progress: Progress) -> Tri
         AllnetEdgeError: This machine, the data or a file is at fault: no matter of this trial.
     """
     _adopt_reference(trial, others)
-    told = _counted(trial, progress)
-    kept = trial
     try:
-        refusal = make(trial.forms_plan, told)
-        reasons: dict[str, str] = {}
-        if refusal is not None and refusal.stage == "mixed":
-            reasons = {f.id: refusal.error.what for f in _mixed_forms(trial)}
-            kept = _without_mixed(trial)
-            if kept.plan.stages:
-                refusal = make(kept.forms_plan, told)
+        refusal = make(trial.forms_plan, _counted(trial, progress))
     except ConversionError as error:  # tried again by the next start: it may be a crash
-        refusal, reasons = Refusal("", error), {}
+        refusal = Refusal("", error)
+    seconds = _seconds(trial.plan)
     if refusal is not None:
         progress(f"{trial.name}: refused, {refusal.error.what}", 1, 1)
-        wanted = forms(trial.plan.recipe, trial.plan.target)
-        reasons = {form.id: refusal.error.what for form in wanted}
-        return Tried(trial, kept.plan, None, reasons, _seconds(kept.plan), refusal.error)
+        reasons = {f.id: refusal.error.what for f in forms(trial.plan.recipe, trial.plan.target)}
+        return Tried(trial, None, reasons, seconds, refusal.error)
     selected = Selected.model_validate_json(
         (trial.plan.out / SELECT.name / f"{SELECT.name}.json").read_bytes()
     )
-    return Tried(
-        trial=trial,
-        plan=kept.plan,
-        selected=selected,
-        not_made=reasons | _needless(trial, selected, reasons),
-        seconds=_seconds(kept.forms_plan),
-    )
+    return Tried(trial, selected, _needless(trial, selected), _seconds(trial.forms_plan))
 
 
 def _mixed_forms(trial: Trial) -> list[Form]:
     return [f for f in forms(trial.plan.recipe, trial.plan.target) if f.precision == "mixed"]
 
 
-def _without_mixed(trial: Trial) -> Trial:
-    """The same trial, for a network of which no mixture of precisions is acceptable."""
-    recipe = trial.plan.recipe
-    others = tuple(name for name in recipe.precisions if name != "mixed")
-    recipe = recipe.model_copy(update={"precisions": others})
-    stages = stages_of(recipe, trial.plan.target) if forms(recipe, trial.plan.target) else ()
-    return replace(trial, plan=replace(trial.plan, recipe=recipe, stages=stages))
-
-
-def _needless(trial: Trial, selected: Selected, known: dict[str, str]) -> dict[str, str]:
+def _needless(trial: Trial, selected: Selected) -> dict[str, str]:
     """Why the mixed stage made nothing for a format."""
     there = {form.id for form in selected.forms}
-    missing = [f for f in _mixed_forms(trial) if f.id not in there and f.id not in known]
+    missing = [f for f in _mixed_forms(trial) if f.id not in there]
     if not missing:
         return {}
     document = json.loads((trial.plan.out / "mixed" / "mixed.json").read_bytes())

@@ -71,6 +71,9 @@ class FormatQuantization(_Part):
     """Of one file format.
 
     Attributes:
+        checked: What was found to hold of the int8 graph that was written, in sentences.
+        constant: Tensors with one value on all calibration images: what computes them counts for
+            nothing.
         mixed: Why there is a mixed form, or why there is none; None where it was not asked for.
     """
 
@@ -79,6 +82,8 @@ class FormatQuantization(_Part):
     bias_correction: bool
     stability: RangeStability | None
     trials: tuple[RangeTrial, ...]
+    checked: tuple[str, ...] = ()
+    constant: tuple[str, ...] = ()
     parts: tuple[GroupCost, ...] = ()
     blocks: tuple[GroupCost, ...] = ()
     mixed: str | None = None

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from allnet_edge.cli.views.phantom import PHANTOM
 from allnet_edge.data.split import load_split
-from allnet_edge.measure.gate_report import GateReport
+from allnet_edge.measure.gate_report import GateReport, advice, shortfalls
 from allnet_edge.pipeline.outlook import CHANGED, Outlook
 from allnet_edge.pipeline.plan import Plan
 from allnet_edge.pipeline.run import Outcome, tool_versions
@@ -94,7 +94,9 @@ def summary(outcome: Outcome, *, phantom: bool) -> RenderableType:
         where.append(f"unchanged, not made again: {', '.join(outcome.skipped)}")
     return Group(
         _gate_table(outcome.gate, phantom=phantom),
+        *shortfalls(outcome.gate),
         f"gate verdict: {outcome.verdict}",
+        *([f"what to do: {todo}"] if (todo := advice(outcome.gate)) else []),
         *where,
         *([PHANTOM] if phantom else []),
         "research use only; never a diagnosis",

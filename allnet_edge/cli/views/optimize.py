@@ -67,6 +67,7 @@ def summary(document: OptimizeDocument, out: Path) -> RenderableType:
     gate = document.gate
     if gate is not None:
         lines += [
+            *(check.sentence() for check in gate.checks if check.verdict != "pass"),
             f"gate verdict: {gate.verdict}. {words.gate_told(gate)}",
             f"report: {out / gate.report}",
         ]

@@ -8,6 +8,7 @@ from typing import Protocol
 import tf_keras
 
 from allnet_edge import models
+from allnet_edge.artifacts import files
 from allnet_edge.artifacts.files import write_bytes, write_json
 from allnet_edge.convert.int8_from_tflite import int8_from_tflite
 from allnet_edge.convert.mixed_from_qdq import mixed_from_qdq
@@ -17,6 +18,7 @@ from allnet_edge.convert.ranges import read_ranges
 from allnet_edge.errors import GateFailed
 from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.stage import Work
+from allnet_edge.pipeline.stages.graph_rules import require_qdq_rules
 from allnet_edge.pipeline.stages.selecting import ahead_of, selection_of
 from allnet_edge.search.groups import Group, Layer, blocks, layers_of, parts
 from allnet_edge.search.mixed import find
@@ -89,8 +91,10 @@ class OnnxForms:
 
     def write(self, kept: frozenset[str]) -> Path:
         """The same as a candidate."""
-        path = self._work.folder / "model.mixed.onnx"
-        mixed_from_qdq(self.quantize(kept), path, self._nodes(kept))
+        path, nodes = self._work.folder / "model.mixed.onnx", self._nodes(kept)
+        quantized = self.quantize(kept)
+        require_qdq_rules(quantized, keep_float=nodes)
+        mixed_from_qdq(quantized, path, nodes)
         return path
 
     def _nodes(self, kept: frozenset[str]) -> list[str]:
@@ -164,7 +168,13 @@ class _Search:
             search = best.model_dump(mode="json")
             return {**found, "why": "no block can be int8 without a loss", "search": search}
         kept = frozenset(best.layers)
-        written = self._judge_file(self._forms.write(kept))
+        path = self._forms.write(kept)
+        written = self._judge_file(path)
+        found["written"] = written.model_dump(mode="json")
+        if not written.acceptable:  # its float16 islands cost what float32 ones did not
+            files.remove(path)
+            search = best.model_dump(mode="json")
+            return {**found, "why": f"the mixture as written: {written.why}", "search": search}
         self._work.log.info(
             "%s: %d blocks, %.1f %% of the MACs, given back: %s",
             self._forms.format, len(best.kept), 100 * best.macs_share, ", ".join(best.kept),
@@ -174,7 +184,6 @@ class _Search:
             "made": True,
             "why": f"int8 alone is not acceptable: {int8.why}",
             "search": best.model_dump(mode="json"),
-            "written": written.model_dump(mode="json"),
         }
 
     def _measure(self, groups: Sequence[Group]) -> tuple[Sensitivity, ...]:

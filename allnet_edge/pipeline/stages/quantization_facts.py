@@ -39,6 +39,8 @@ def _format(name: str, ranges: _Row, searched: _Row | None) -> doc.FormatQuantiz
         bias_correction=ranges["bias_correction"],
         stability=_picked(doc.RangeStability, ranges["stability"]),
         trials=tuple(_picked(doc.RangeTrial, row) for row in ranges["tried"]),
+        checked=tuple(ranges["checked"]),
+        constant=tuple(ranges["constant"]),
     )
     if searched is None:
         return found

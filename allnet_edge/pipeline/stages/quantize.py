@@ -34,10 +34,11 @@ from allnet_edge.errors import ConversionError
 from allnet_edge.measure.agreement import Agreement, compare
 from allnet_edge.measure.thresholds import fit_threshold
 from allnet_edge.pipeline.stage import Work
+from allnet_edge.pipeline.stages.graph_rules import require_qdq_rules, require_sparsity
 from allnet_edge.pipeline.stages.scoring import Probabilities, score
 from allnet_edge.progress import Progress
 from allnet_edge.spec.network import Preprocess
-from allnet_edge.spec.recipe import CalibrationSpec
+from allnet_edge.spec.recipe import CalibrationSpec, PruneSpec
 
 _Images = npt.NDArray[np.uint8]
 
@@ -50,6 +51,8 @@ def run(work: Work) -> None:
     Raises:
         SplitError: A pinned list holds validation or test cells.
         DataError: The calibration images are too few, or of one class.
+        ConversionError: A graph that was written breaks a rule of Q/DQ placement, or has lost its
+            2:4 zeros.
     """
     index, split = work.sources.load(work.progress)
     settings, model = work.recipe.calibration, work.sources.model()
@@ -215,14 +218,27 @@ def _quantize(
     files.remove(file)
     kept = Ranges(chosen.estimator, ranges[chosen.estimator], means, chosen.bias_correction)
     write_ranges(work.folder / f"ranges_{form.format}.json", kept)
-    form.write(work.folder / f"model.int8{form.source.suffix}", kept.by_tensor, kept.means_to_use)
+    target = work.folder / f"model.int8{form.source.suffix}"
+    form.write(target, kept.by_tensor, kept.means_to_use)
+    checked = _checked(target, work.recipe.prune) if form.format == "onnx" else ()
     _tell(work, form.format, chosen, rows)
+    constant = sorted(name for name, one in both.histograms.items() if one.constant)
+    for sentence in (*checked, *(f"'{name}' is the same on every image" for name in constant)):
+        work.log.info("%s: %s", form.format, sentence)
     return {
         "estimator": chosen.estimator,
         "bias_correction": chosen.bias_correction,
         "stability": stabilities[chosen.estimator].to_json(),
+        "checked": checked,
+        "constant": constant,
         "tried": [row.to_json() for row in rows],
     }
+
+
+def _checked(target: Path, pruning: PruneSpec) -> tuple[str, ...]:
+    """What holds of the graph that was written, in sentences; raises ConversionError."""
+    found = require_qdq_rules(target), require_sparsity(target, pruning)
+    return tuple(sentence for sentence in found if sentence)
 
 
 def _allowed(settings: CalibrationSpec) -> tuple[tuple[Estimator, ...], tuple[bool, ...]]:

@@ -10,7 +10,7 @@ import rich.console
 from allnet_edge.cli.views.build import is_phantom, result_json, summary
 from allnet_edge.data.samples import Sample, SampleIndex
 from allnet_edge.data.split import make_split, save_split
-from allnet_edge.measure.gate_report import GateReport
+from allnet_edge.measure.gate_report import Check, FlipCounts, GateCandidate, GateReport, Pair
 from allnet_edge.pipeline.plan import make_plan
 from allnet_edge.pipeline.run import Outcome
 from allnet_edge.spec.gate import GateSpec
@@ -39,6 +39,23 @@ def test_phantom_cells_are_named_at_the_table_and_below_it(outcome: Outcome) -> 
     assert "gate on 90 phantom (synthetic) cells, 9 patients, split by random (LEAKING)" in text
     assert "it knows nothing about real ones" in text
     assert "phantom" not in printed(outcome, phantom=False)
+
+
+def test_an_undecided_gate_says_on_the_terminal_how_many_cells_would_decide(
+    outcome: Outcome,
+) -> None:
+    check = Check(
+        metric="specificity", n=57, float=0.9, edge=0.9, delta=0.0, lower=-0.045, upper=0.045,
+        margin=0.02, verdict="inconclusive", needed=133,
+    )  # fmt: skip
+    candidate = GateCandidate(
+        id="litert-int8", engine="litert", precision="int8", verdict="inconclusive",
+        checks=(check,), flips=FlipCounts(), auc=Pair(float=0.9), threshold=Pair(float=0.5),
+    )  # fmt: skip
+    gate = outcome.gate.model_copy(update={"candidates": (candidate,)})
+    text = " ".join(printed(replace(outcome, gate=gate), phantom=False).split())
+    assert "litert-int8: specificity 0.9000 -> 0.9000" in text
+    assert "what to do: hold out more cells: about 133 cells for specificity (now 57)" in text
 
 
 def test_the_json_says_so_too(outcome: Outcome) -> None:
