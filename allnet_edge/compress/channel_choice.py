@@ -30,7 +30,9 @@ class Choice:
     left: dict[str, str]
 
 
-def choose_channels(graph: ChannelGraph, importance: Importance, budget: int) -> Choice:
+def choose_channels(
+    graph: ChannelGraph, importance: Importance, budget: int, *, unpruned: int | None = None
+) -> Choice:
     """Remove the units that matter least for the multiply-accumulates that they save.
 
     Greedy: block by block, the one with the least importance for each multiply-accumulate that
@@ -41,6 +43,8 @@ def choose_channels(graph: ChannelGraph, importance: Importance, budget: int) ->
     Args:
         importance: float64 [units]; a group with a NaN is left whole.
         budget: Multiply-accumulates of one image that may be left.
+        unpruned: Those of the network before any step, of which a refusal tells shares; None for
+            those of ``graph``.
 
     Raises:
         RecipeError: The budget cannot be met; it names the closest.
@@ -51,15 +55,15 @@ def choose_channels(graph: ChannelGraph, importance: Importance, budget: int) ->
     }
     cut = _Cut(graph, [g for g in groups if g.name not in silent], importance)
     before = macs_of_kept(graph, cut.kept)
-    macs = before
+    macs, of = before, unpruned or before
     while macs > budget:
         saved = cut.remove_next(macs - budget)
         if saved is None:
             raise RecipeError(
-                f"{budget / before:.1%} of the multiply-accumulates cannot be kept: "
-                f"the fewest that pruning can leave are {macs / before:.1%}",
+                f"{budget / of:.1%} of the multiply-accumulates cannot be kept: "
+                f"the fewest that pruning can leave are {macs / of:.1%}",
                 where="prune",
-                fix=f"keep at least {math.ceil(1000 * macs / before) / 1000:g} of them",
+                fix=f"keep at least {math.ceil(1000 * macs / of) / 1000:g} of them",
             )
         macs -= saved
     return Choice(cut.kept, (before, macs_of_kept(graph, cut.kept)), {**left, **silent})

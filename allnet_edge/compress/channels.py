@@ -113,7 +113,13 @@ def prune_channels(
     for step in range(1, budget.steps + 1):
         target = int(macs * budget.macs ** (step / budget.steps))
         student, choice = _narrower(
-            student, target, images, tuning, importance=budget.importance, progress=progress
+            student,
+            target,
+            images,
+            tuning,
+            unpruned=macs,
+            importance=budget.importance,
+            progress=progress,
         )
         sliced = referee.judge(student) if referee else {}
         if sliced:
@@ -144,6 +150,7 @@ def _narrower(
     images: LabelledImages,
     tuning: FineTuning,
     *,
+    unpruned: int,
     importance: Kind,
     progress: Progress,
 ) -> tuple[tf_keras.Model, Choice]:
@@ -154,7 +161,7 @@ def _narrower(
     else:
         turned = TurnedBatches(images, _PER_GRADIENT, (tuning.seed, 0), most=_RANKED)
         ranks = taylor(model, graph, _counted(turned, progress))
-    choice = choose_channels(graph, ranks, target)
+    choice = choose_channels(graph, ranks, target, unpruned=unpruned)
     small = narrowed(_KERAS, model, channels_left(graph, choice.kept))
     assign(small, without_channels(arrays_of(model), graph, choice.kept))
     renew_averages(small, renewing(images, tuning))

@@ -65,7 +65,7 @@ class Observation:
                 self.histograms.setdefault(name, Histogram()).add(values)
             except ValueError as error:
                 raise ConversionError(
-                    f"'{name}' is NaN or infinite on calibration image {self.images}",
+                    f"'{name}' is NaN or infinite on a calibration image",
                     fix="the float network is broken: look at its training, and train it again",
                 ) from error
             if channels is not None:

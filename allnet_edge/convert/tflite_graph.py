@@ -163,6 +163,22 @@ class Graph:
         return found
 
 
+def int8_operators(graph: Graph) -> str:
+    """How many operators of a quantized graph compute in int8, in a sentence that names the rest.
+
+    What the quantizer cannot do it leaves in float and says nothing.
+    """
+    converting = (schema.BuiltinOperator.QUANTIZE, schema.BuiltinOperator.DEQUANTIZE)
+    working = [one for one in graph.operators if graph.kind(one) not in converting]
+    rest = [
+        graph.name(int(one.outputs[0]))
+        for one in working
+        if graph.tensor(int(one.outputs[0])).type != schema.TensorType.INT8
+    ]
+    count = f"{len(working) - len(rest)} of {len(working)} operators compute in int8"
+    return f"{count}; in float: {', '.join(rest)}" if rest else count
+
+
 def write_graph(graph: Graph) -> bytes:
     """The bytes of a flatbuffer."""
     return bytes(flatbuffer_utils.convert_object_to_bytearray(graph.model))

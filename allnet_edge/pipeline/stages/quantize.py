@@ -18,6 +18,7 @@ from allnet_edge.convert.observe_tflite import TfliteObserver
 from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
 from allnet_edge.convert.range_stability import compare_halves
 from allnet_edge.convert.ranges import ChannelMeans, Observation, Range, Ranges, write_ranges
+from allnet_edge.convert.tflite_graph import int8_operators, read_graph
 from allnet_edge.data.calibration import (
     Halves,
     halves,
@@ -196,8 +197,8 @@ def _quantize(
 ) -> dict[str, object]:
     """Observe, choose, and write one format; returns what ``calibration.json`` says of it."""
     total = len(parts.first) + len(parts.second)
-    first = form.observe(pictures.of(parts.first), pictures.counting(0, total))
-    second = form.observe(pictures.of(parts.second), pictures.counting(len(parts.first), total))
+    first = _observed(form, parts.first, pictures, 0, total)
+    second = _observed(form, parts.second, pictures, len(parts.first), total)
     both = first.merged(second)
     means = both.channel_means()
     estimators, corrections = _allowed(work.recipe.calibration)
@@ -220,7 +221,11 @@ def _quantize(
     write_ranges(work.folder / f"ranges_{form.format}.json", kept)
     target = work.folder / f"model.int8{form.source.suffix}"
     form.write(target, kept.by_tensor, kept.means_to_use)
-    checked = _checked(target, work.recipe.prune) if form.format == "onnx" else ()
+    checked = (
+        _checked(target, work.recipe.prune)
+        if form.format == "onnx"
+        else (int8_operators(read_graph(target)),)
+    )
     _tell(work, form.format, chosen, rows)
     constant = sorted(name for name, one in both.histograms.items() if one.constant)
     for sentence in (*checked, *(f"'{name}' is the same on every image" for name in constant)):
@@ -233,6 +238,26 @@ def _quantize(
         "constant": constant,
         "tried": [row.to_json() for row in rows],
     }
+
+
+def _observed(
+    form: _Form, samples: Sequence[Sample], pictures: _Pictures, before: int, total: int
+) -> Observation:
+    """Ranges of some images; what goes wrong on one names its file."""
+    seen: list[Sample] = []
+
+    def images() -> Iterator[_Images]:
+        for sample, image in zip(samples, pictures.of(samples), strict=True):
+            seen.append(sample)
+            yield image
+
+    try:
+        return form.observe(images(), pictures.counting(before, total))
+    except ConversionError as error:
+        if not seen:
+            raise
+        at = pictures.index.path(seen[-1])
+        raise ConversionError(error.what, where=at, fix=error.fix) from error
 
 
 def _checked(target: Path, pruning: PruneSpec) -> tuple[str, ...]:

@@ -87,6 +87,15 @@ def test_a_budget_that_cannot_be_met_names_the_closest(graph):
         choose_channels(graph, random(graph), int((closest - 0.002) * whole(graph)))
 
 
+def test_in_a_later_step_shares_are_still_those_of_the_unpruned_network(graph):
+    def closest(**options):
+        with pytest.raises(RecipeError) as caught:
+            choose_channels(graph, random(graph), int(0.001 * whole(graph)), **options)
+        return float(str(caught.value.what).split("can leave are ")[1].rstrip("%"))
+
+    assert closest(unpruned=2 * whole(graph)) == pytest.approx(closest() / 2, abs=0.1)
+
+
 def test_a_group_of_unknown_importance_is_left_whole_and_named(graph):
     importance = random(graph)
     importance[graph.layers["c2"].writes] = np.nan
