@@ -40,9 +40,16 @@ def optimize(
     budget_ms: Annotated[
         float | None,
         typer.Option(
-            "--budget-ms", help="Longest time for one cell, on this host; else the target's."
+            "--budget-ms", help="Longest time for one cell, by --rank-by; else the target's."
         ),
     ] = None,
+    rank_by: Annotated[
+        str,
+        typer.Option(
+            "--rank-by",
+            help="host: latency measured here. estimate: the roofline of the target's GPU.",
+        ),
+    ] = "host",
     max_drop: Annotated[
         list[str] | None,
         typer.Option("--max-drop", help="Margin of the gate, e.g. specificity=0.02; repeatable."),
@@ -55,10 +62,11 @@ def optimize(
     """Find the fastest form that is not worse.
 
     Every network is pruned in every way asked for, converted to every form that the target can use,
-    judged on validation cells and measured on this host (host-proxy, never the device). The fastest
-    acceptable form within the budget wins; only then the gate runs, once, on test cells. The same
-    command resumes. Exit code 0: the winner passed; 5: it failed, or nothing is acceptable within
-    the budget; 8: too few cells to decide. Research use only.
+    judged on validation cells and measured on this host (host-proxy, never the device), or its
+    latency estimated for the target's GPU. The fastest acceptable form within the budget wins; only
+    then the gate runs, once, on test cells. The same command resumes. Exit code 0: the winner
+    passed; 5: it failed, or nothing is acceptable within the budget; 8: too few cells to decide.
+    Research use only.
     """
     from allnet_edge.device.abilities import BUILD, require_ability
 
@@ -85,6 +93,7 @@ def optimize(
         sparsities=parse_sparsities(sparsity),
         precision=precision,
         budget_ms=budget_ms,
+        rank_by=rank_by,
         max_drops=tuple(max_drop or ()),
         recipe=recipe,
     )

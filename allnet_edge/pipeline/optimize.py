@@ -12,14 +12,21 @@ from pydantic import TypeAdapter
 
 from allnet_edge.artifacts.builddir import BuildDir
 from allnet_edge.artifacts.files import write_json, write_text
-from allnet_edge.pipeline.optimize_document import Entry, candidates, document, entries
+from allnet_edge.pipeline.optimize_document import (
+    Entry,
+    Latencies,
+    candidates,
+    document,
+    entries,
+)
+from allnet_edge.pipeline.optimize_estimate import can_estimate, estimate_all
 from allnet_edge.pipeline.optimize_latency import File, Measured, measure
 from allnet_edge.pipeline.optimize_space import Search
 from allnet_edge.pipeline.optimize_trial import Tried, by_stage, make_trial
 from allnet_edge.pipeline.run import Outcome
 from allnet_edge.pipeline.run import run as run_build
 from allnet_edge.progress import Progress, silent
-from allnet_edge.report.pareto_document import OptimizeDocument
+from allnet_edge.report.pareto_document import EstimatedLatency, OptimizeDocument
 from allnet_edge.report.pareto_page import render_optimize
 from allnet_edge.search.pareto import decide
 from allnet_edge.spec.gate import Verdict
@@ -52,13 +59,14 @@ def optimize(search: Search, progress: Progress = silent) -> Found:
         tried = _try_all(search, progress)
         found = entries(tried)
         measured = _measure(search, found, progress)
-        decision = decide(candidates(found, measured), search.budget_ms)
+        latencies = Latencies(search.rank_by, measured, _estimate(search, found, progress))
+        decision = decide(candidates(found, latencies), search.budget_ms)
         winner = next((entry for entry in found if entry.id == decision.winner), None)
         gated: tuple[Entry, Outcome] | None = None
         if winner is not None:
             gated = winner, run_build(winner.tried.plan, by_stage(progress))
         looks = _looks(search, winner)
-        content = document(search, tried, measured, decision, gated=gated, looks=looks)
+        content = document(search, tried, latencies, decision, gated=gated, looks=looks)
         write_text(search.out / JSON, content.to_json())
         write_text(search.out / HTML, render_optimize(content))
     return Found(content, content.gate.verdict if content.gate else "fail")
@@ -102,3 +110,17 @@ def _measure(search: Search, found: Sequence[Entry], progress: Progress) -> Meas
         threads=bench.threads,
         progress=progress,
     )
+
+
+def _estimate(
+    search: Search, found: Sequence[Entry], progress: Progress
+) -> dict[str, EstimatedLatency]:
+    """Of every ONNX graph, where the target has a GPU that is known; by SHA-256."""
+    if not can_estimate(search.target):
+        return {}
+    files = [
+        (entry.found.sha256, entry.tried.file(entry.form), entry.form.precision)
+        for entry in found
+        if entry.found is not None and entry.form.format == "onnx"
+    ]
+    return estimate_all(files, search.target, progress)

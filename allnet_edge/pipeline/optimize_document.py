@@ -1,6 +1,6 @@
 """Filling the document of a search: every candidate, its place, and what the gate said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from allnet_edge.data.split import load_split
@@ -12,11 +12,13 @@ from allnet_edge.pipeline.run import Outcome
 from allnet_edge.pipeline.selected import Selected, SelectedForm
 from allnet_edge.report.document import TargetFacts
 from allnet_edge.report.pareto_document import (
+    EstimatedLatency,
     GateOutcome,
     Host,
     HostLatency,
     OptimizeDocument,
     ParetoRow,
+    RankBy,
     SearchedCells,
     Settings,
     TrialRow,
@@ -51,6 +53,27 @@ class Entry:
         return self.found.judgement.why
 
 
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Every latency that is known of the forms.
+
+    Attributes:
+        rank_by: Which of them counts.
+        estimates: By the file's SHA-256.
+    """
+
+    rank_by: RankBy
+    measured: Measured
+    estimates: Mapping[str, EstimatedLatency]
+
+    def counted(self, sha256: str) -> float | None:
+        """The one that counts, in milliseconds."""
+        if self.rank_by == "host":
+            return self.measured.of(sha256).p50
+        one = self.estimates.get(sha256)
+        return one.milliseconds if one else None
+
+
 def entries(tried: Sequence[Tried]) -> list[Entry]:
     """Every form that was asked for, of every trial."""
     found = []
@@ -60,13 +83,13 @@ def entries(tried: Sequence[Tried]) -> list[Entry]:
     return found
 
 
-def candidates(found: Sequence[Entry], measured: Measured) -> list[Candidate]:
+def candidates(found: Sequence[Entry], latencies: Latencies) -> list[Candidate]:
     """The same for the decision."""
     return [
         Candidate(
             id=entry.id,
             drop=entry.found.drop if entry.found else None,
-            latency_ms=measured.of(entry.found.sha256).p50 if entry.found else None,
+            latency_ms=latencies.counted(entry.found.sha256) if entry.found else None,
             size=entry.found.size if entry.found else None,
             refused=entry.refused,
             made=entry.found is not None,
@@ -78,7 +101,7 @@ def candidates(found: Sequence[Entry], measured: Measured) -> list[Candidate]:
 def document(
     search: Search,
     tried: Sequence[Tried],
-    measured: Measured,
+    latencies: Latencies,
     decision: Decision,
     *,
     gated: tuple[Entry, Outcome] | None,
@@ -94,10 +117,10 @@ def document(
     selected = next(one.selected for one in tried if one.selected)
     settings = _settings(search)
     rows = sorted(
-        (_row(entry, decision.places[entry.id], measured) for entry in found),
+        (_row(entry, decision.places[entry.id], latencies) for entry in found),
         key=lambda row: (
             _ORDER.index(row.status),
-            row.latency.p50 if row.latency else 0.0,
+            row.ranked_ms(latencies.rank_by) or 0.0,
             row.id,
         ),
     )
@@ -111,11 +134,11 @@ def document(
     return OptimizeDocument(
         title=f"{settings.networks[0]} for {target.title}",
         phantom=cells.layout == "phantom",
-        headline=headline(winner, outcome, decision.closest, target),
+        headline=headline(winner, outcome, decision.closest, target, search.rank_by),
         target=target,
         target_latency=target_latency(target),
         settings=settings,
-        host=_host(measured),
+        host=_host(latencies.measured),
         cells=cells,
         limits={
             "sensitivity": SHARE_OF_MARGIN * settings.gate.sensitivity,
@@ -130,10 +153,10 @@ def document(
     )
 
 
-def _row(entry: Entry, place: Place, measured: Measured) -> ParetoRow:
+def _row(entry: Entry, place: Place, latencies: Latencies) -> ParetoRow:
     trial, found = entry.tried.trial, entry.found
     cost = found.judgement.cost if found else None
-    latency = measured.of(found.sha256) if found else None
+    latency = latencies.measured.of(found.sha256) if found else None
     return ParetoRow(
         number=0,
         id=entry.id,
@@ -153,6 +176,7 @@ def _row(entry: Entry, place: Place, measured: Measured) -> ParetoRow:
         drop=found.drop if found else None,
         acceptable=entry.refused is None,
         latency=HostLatency(**latency.model_dump()) if latency else None,
+        estimate=latencies.estimates.get(found.sha256) if found else None,
         status=place.status,
         front=place.front,
         dominated_by=place.dominated_by,
@@ -183,6 +207,7 @@ def _settings(search: Search) -> Settings:
         precisions=tuple(name for name in plan.recipe.precisions if name in wanted),
         formats=plan.target.formats,
         gate=plan.recipe.gate,
+        rank_by=search.rank_by,
         budget_ms=search.budget_ms,
         budget_source=search.budget_source,
         images=plan.recipe.mixed.images,
@@ -244,11 +269,19 @@ def _notes(
             "The split LEAKS: cells of one patient may stand in training and test. Every figure "
             "here is for comparison only."
         )
-    if "tensorrt" in search.target.runtimes:
+    if search.rank_by == "estimate":
+        notes.append(
+            "The choice goes by an ESTIMATE of the latency on the target's GPU, not by a "
+            "measurement: two forms that lie nearer to each other than its error may stand in the "
+            "other order there. 2:4 zeros are taken as if they were dense. Forms for LiteRT, which "
+            "do not run on that GPU, were not made."
+        )
+    elif "tensorrt" in search.target.runtimes:
         notes.append(
             f"{search.target.title} computes with TensorRT, this host with onnxruntime on its "
             "processor: which precision is the fastest here says little about the device. The "
-            "bundle holds every form of the winner's trial that did not fail, to be timed there."
+            "bundle holds every form of the winner's trial that did not fail, to be timed there; "
+            "--rank-by estimate goes by an estimate for its GPU instead."
         )
     if gate and winner and gate.deployed not in (None, winner.form):
         notes.append(

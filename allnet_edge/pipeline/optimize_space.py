@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from allnet_edge.errors import RecipeError, UsageError
-from allnet_edge.pipeline.order import SELECT
+from allnet_edge.pipeline.order import SELECT, stages_of
 from allnet_edge.pipeline.plan import Plan, make_plan
+from allnet_edge.report.pareto_document import RankBy
+from allnet_edge.roofline.gpu import gpu_of
 from allnet_edge.spec.base import known_name
 from allnet_edge.spec.target import Target, load_target
 
+_RANKINGS: dict[str, RankBy] = {"host": "host", "estimate": "estimate"}
 _SPARSITIES = ("none", "2:4")
 _LEAST_BUDGET_MS = 0.1  # below it lies nothing that this project measures
 _AFTER_THE_FORMS = {"compile", "appearance", "gate", "benchmark", "report"}
@@ -28,6 +31,8 @@ class Space:
         sparsities: ``none``, ``2:4``.
         precision: As of a build; None takes the recipe's.
         budget_ms: None takes the target's.
+        rank_by: ``host`` measures every form here; ``estimate`` takes the roofline of the target's
+            GPU, so that only forms that run on it are made.
     """
 
     target: str
@@ -39,6 +44,7 @@ class Space:
     sparsities: tuple[str, ...] = ("none",)
     precision: str | None = None
     budget_ms: float | None = None
+    rank_by: str = "host"
     max_drops: tuple[str, ...] = ()
     recipe: Path | None = None
 
@@ -74,14 +80,16 @@ class Search:
     """The space, resolved.
 
     Attributes:
-        budget_ms: Longest time for one cell, on the machine that searches.
+        budget_ms: Longest time for one cell, by the latency that counts.
         budget_source: Where that figure comes from.
+        rank_by: Which latency counts.
     """
 
     out: Path
     target: Target
     budget_ms: float
     budget_source: str
+    rank_by: RankBy
     trials: tuple[Trial, ...]
 
 
@@ -93,22 +101,42 @@ def make_search(space: Space, out: Path) -> Search:
         SplitError: A student was trained on another split.
         RecipeError: A share, a budget or a recipe that cannot be used, or a space with nothing in
             it.
-        UnknownNameError: No such target, precision, sparsity or metric.
+        UnknownNameError: No such target, precision, sparsity, metric or way of ranking.
         IntegrityError: A run's description or weights are damaged.
     """
-    target = load_target(space.target)
+    rank_by = _RANKINGS[known_name("way of ranking", space.rank_by, _RANKINGS)]
+    target = _ranked_target(load_target(space.target), rank_by)
     budget, source = _budget(space.budget_ms, target)
     shares, sparsities = _shares(space.channels), _sparsities(space.sparsities)
     trials = []
     for label, run in _networks(space).items():
         trials += [
-            _trial(space, out, (label, run), share, sparsity)
+            _trial(space, out, target, (label, run), share=share, sparsity=sparsity)
             for share in shares
             for sparsity in sparsities
         ]
         # The same for all trials of a network: checked before hours of work, not after.
         trials[-1].plan.sources.reference_identity()
-    return Search(out, target, budget, source, tuple(trials))
+    return Search(out, target, budget, source, rank_by, tuple(trials))
+
+
+def _ranked_target(target: Target, rank_by: RankBy) -> Target:
+    """The target without what the latency that counts says nothing about.
+
+    Raises:
+        UsageError: There is no estimate for this target.
+    """
+    if rank_by == "host":
+        return target
+    if "tensorrt" not in target.runtimes:
+        raise UsageError(
+            f"--rank-by estimate: {target.title} has no TensorRT, and the latency model knows "
+            "nothing else",
+            fix="leave --rank-by out: forms are then measured on this host",
+        )
+    gpu_of(target)
+    runtimes = tuple(name for name in target.runtimes if name != "litert")
+    return target.model_copy(update={"runtimes": runtimes, "formats": ("onnx",)})
 
 
 def parse_shares(text: str) -> tuple[float, ...]:
@@ -178,7 +206,13 @@ def _networks(space: Space) -> dict[str, Path]:
 
 
 def _trial(
-    space: Space, out: Path, network: tuple[str, Path], share: float, sparsity: str
+    space: Space,
+    out: Path,
+    target: Target,
+    network: tuple[str, Path],
+    *,
+    share: float,
+    sparsity: str,
 ) -> Trial:
     label, run = network
     student = run != space.run
@@ -199,7 +233,9 @@ def _trial(
     )
     # What is known about the images is the same for all trials.
     sources = replace(plan.sources, cache=out / ".scan")
-    return Trial(name, label, run, student, share, sparsity, replace(plan, sources=sources))
+    stages = stages_of(plan.recipe, target)
+    plan = replace(plan, target=target, stages=stages, sources=sources)
+    return Trial(name, label, run, student, share, sparsity, plan)
 
 
 def _prune(share: float, sparsity: str) -> str:

@@ -20,6 +20,10 @@ Status = Literal["winner", "slower", "dominated", "over-budget", "not-acceptable
 """``not-made``: there is no such file, because it was not needed or could not be made."""
 
 
+RankBy = Literal["host", "estimate"]
+"""The latency that the choice goes by: measured on this host, or estimated for the target's GPU."""
+
+
 class SearchedCells(Part):
     """The cells that the choice was made on.
 
@@ -49,7 +53,8 @@ class Settings(Part):
         precisions: That were asked for, as far as the target can use them.
         formats: Of the target.
         gate: The margins; the choice allows half of each.
-        budget_ms: Longest time for one cell, applied to the host's figure.
+        rank_by: Which latency counts, for the budget as for the choice.
+        budget_ms: Longest time for one cell.
         budget_source: Where that figure comes from.
         images: Validation cells to judge forms on, at most.
     """
@@ -60,6 +65,7 @@ class Settings(Part):
     precisions: tuple[str, ...]
     formats: tuple[str, ...]
     gate: GateSpec
+    rank_by: RankBy = "host"
     budget_ms: Amount
     budget_source: str
     images: Count
@@ -80,6 +86,24 @@ class HostLatency(Part):
     high: Amount
     rounds: Count
     n: Count
+
+
+class EstimatedLatency(Part):
+    """Milliseconds of one cell on the target's GPU by a roofline (docs/latency_model.md).
+
+    Attributes:
+        label: It is never a measurement.
+        error_median: Of the same model on published times of boards that it had not seen, as a
+            share of the published time.
+        error_p90: Likewise, of nine in ten.
+        error_n: Published times.
+    """
+
+    label: Literal["estimate"] = "estimate"
+    milliseconds: Amount
+    error_median: Amount
+    error_p90: Amount
+    error_n: Count
 
 
 class Host(Part):
@@ -113,6 +137,8 @@ class ParetoRow(Part):
         drop: The larger loss of sensitivity and specificity; a gain counts as no loss.
         acceptable: Whether it may go on to the gate.
         latency: On this host; None where not measured.
+        estimate: For the target's GPU; None where the model knows none or the form does not run
+            on it.
         target_ms: On the device itself; None where not measured.
         front: Whether it is on the Pareto front (drop, latency, size) of all candidates.
         dominated_by: Another candidate's id.
@@ -137,11 +163,18 @@ class ParetoRow(Part):
     drop: Amount | None = None
     acceptable: bool
     latency: HostLatency | None = None
+    estimate: EstimatedLatency | None = None
     target_ms: Amount | None = None
     status: Status
     front: bool
     dominated_by: str | None = None
     why: str
+
+    def ranked_ms(self, by: RankBy) -> float | None:
+        """The latency that the choice goes by; None where there is none."""
+        if by == "estimate":
+            return self.estimate.milliseconds if self.estimate else None
+        return self.latency.p50 if self.latency else None
 
     def check(self, metric: str) -> Check | None:
         """The check of one metric, if there is one."""

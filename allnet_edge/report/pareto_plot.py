@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from allnet_edge.report import pareto_words, wording
-from allnet_edge.report.pareto_document import OptimizeDocument, ParetoRow
+from allnet_edge.report.pareto_document import OptimizeDocument, ParetoRow, RankBy
 from allnet_edge.report.svg import frame, tag, text, ticks, title
 
 _WIDE, _HIGH = 360, 330
@@ -13,6 +14,12 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 16, 24, 44
 _ACROSS, _UP = _WIDE - _LEFT - _RIGHT, _HIGH - _TOP - _BOTTOM
 _LARGEST, _SMALLEST = 13.0, 3.0  # radius of the largest file, and the least that can be seen
 _REACH = 4  # how many limits of loss are drawn; one ruined network must not flatten the rest
+_AXIS = MappingProxyType[RankBy, str](
+    {
+        "host": "milliseconds a cell on this host",
+        "estimate": "milliseconds a cell on the target: estimate",
+    }
+)
 _LINE = 11.0  # height of a number beside a mark
 
 
@@ -35,6 +42,7 @@ class _Scale:
 @dataclass(frozen=True, slots=True)
 class _Mark:
     row: ParetoRow
+    ms: float
     x: float
     y: float
     radius: float
@@ -47,12 +55,14 @@ def pareto(document: OptimizeDocument, key: str) -> str:
         document: Of the search.
         key: Unique in the page.
     """
-    rows = [row for row in document.rows if row.latency is not None and row.drop is not None]
+    by = document.settings.rank_by
+    timed = [(row, row.ranked_ms(by)) for row in document.rows]
+    rows = [(row, ms) for row, ms in timed if ms is not None and row.drop is not None]
     if not rows:
         return ""
     scale = _scale(rows, document)
     marks = _marks(rows, scale)
-    told = "; ".join(f"{_told(row)}, {pareto_words.STATUS[row.status]}" for row in rows)
+    told = "; ".join(f"{_told(mark)}, {pareto_words.STATUS[mark.row.status]}" for mark in marks)
     return frame(
         key,
         "Loss against latency of every candidate",
@@ -67,29 +77,29 @@ def pareto(document: OptimizeDocument, key: str) -> str:
     )
 
 
-def _scale(rows: Sequence[ParetoRow], document: OptimizeDocument) -> _Scale:
-    times = [row.latency.p50 for row in rows if row.latency is not None]
+def _scale(rows: Sequence[tuple[ParetoRow, float]], document: OptimizeDocument) -> _Scale:
+    times = [ms for _, ms in rows]
     low, high = min(times), max(times)
     budget = document.settings.budget_ms
     if budget <= 4 * high:  # a budget far away would leave the plot empty
         low, high = min(low, budget), max(high, budget)
     room = max((high / low) ** 0.08, 1.15)
     limit = max([0.005, *document.limits.values()])
-    worst = max(row.drop or 0.0 for row in rows)
+    worst = max(row.drop or 0.0 for row, _ in rows)
     return _Scale(low / room, high * room, max(1.5 * limit, min(1.1 * worst, _REACH * limit)))
 
 
-def _marks(rows: Sequence[ParetoRow], scale: _Scale) -> list[_Mark]:
-    largest = max(row.size or 0 for row in rows) or 1
+def _marks(rows: Sequence[tuple[ParetoRow, float]], scale: _Scale) -> list[_Mark]:
+    largest = max(row.size or 0 for row, _ in rows) or 1
     return [
         _Mark(
             row,
-            scale.x(row.latency.p50),
-            scale.y(row.drop),
+            ms,
+            scale.x(ms),
+            scale.y(row.drop or 0.0),
             max(_SMALLEST, _LARGEST * math.sqrt((row.size or 0) / largest)),
         )
-        for row in rows
-        if row.latency is not None and row.drop is not None
+        for row, ms in rows
     ]
 
 
@@ -102,7 +112,7 @@ def _ground(document: OptimizeDocument, scale: _Scale) -> str:
         tag("rect", x=_LEFT, y=_TOP, width=_ACROSS, height=max(lost - _TOP, 0), class_="lost"),
         *_up_axis(scale),
         *_across_axis(scale),
-        text("milliseconds a cell on this host", _LEFT + _ACROSS / 2, _HIGH - 8, "axis", "middle"),
+        text(_AXIS[document.settings.rank_by], _LEFT + _ACROSS / 2, _HIGH - 8, "axis", "middle"),
     ]
     beside = text("larger drop of sensitivity, specificity, pp", 0, 0, "axis", "middle")
     parts.append(tag("g", beside, transform=f"translate(11 {_TOP + _UP / 2}) rotate(-90)"))
@@ -167,7 +177,7 @@ def _front(marks: Sequence[_Mark]) -> str:
 
 def _drawn(mark: _Mark) -> str:
     row = mark.row
-    hover = title(f"{_told(row)}. {row.why}")
+    hover = title(f"{_told(mark)}. {row.why}")
     kind = f"form {row.status}" + ("" if row.front else " behind")
     disc = tag("circle", hover, cx=mark.x, cy=mark.y, r=mark.radius, class_=kind)
     if row.status != "winner":
@@ -175,8 +185,8 @@ def _drawn(mark: _Mark) -> str:
     return disc + tag("circle", cx=mark.x, cy=mark.y, r=mark.radius + 3.5, class_="ring")
 
 
-def _told(row: ParetoRow) -> str:
-    time = wording.milliseconds(row.latency.p50 if row.latency else None)
+def _told(mark: _Mark) -> str:
+    row, time = mark.row, wording.milliseconds(mark.ms)
     lost, size = pareto_words.loss(row), wording.size(row.size)
     return f"{row.number}: {row.id}, {time}, {lost} lost, {size}"
 

@@ -4,13 +4,16 @@ from types import MappingProxyType
 
 from allnet_edge.report import wording
 from allnet_edge.report.document import TargetFacts
-from allnet_edge.report.pareto_document import GateOutcome, ParetoRow, Status
+from allnet_edge.report.pareto_document import GateOutcome, ParetoRow, RankBy, Status
 from allnet_edge.spec.gate import Verdict
 
 HOST = "host-proxy: measured on the machine that searched, never on the device"
 GATE_ONCE = (
     "The choice was made on validation cells alone. The gate then ran once, on test cells that no "
     "choice had seen."
+)
+COUNTED = MappingProxyType[RankBy, str](
+    {"host": "measured on this host", "estimate": "estimated for the target's GPU, not measured"}
 )
 STATUS = MappingProxyType[Status, str](
     {
@@ -35,7 +38,11 @@ def target_latency(target: TargetFacts) -> str:
 
 
 def headline(
-    winner: ParetoRow | None, gate: GateOutcome | None, closest: str | None, target: TargetFacts
+    winner: ParetoRow | None,
+    gate: GateOutcome | None,
+    closest: str | None,
+    target: TargetFacts,
+    rank_by: RankBy = "host",
 ) -> str:
     """The answer in one sentence."""
     if winner is None or gate is None or winner.latency is None:
@@ -43,11 +50,24 @@ def headline(
             "No candidate is acceptable within the budget, so no gate was run and nothing may run "
             f"on {target.title}. {closest or ''}".rstrip()
         )
+    fastest = "fastest" if rank_by == "host" else "fastest by estimate"
+    time = f"{wording.milliseconds(winner.latency.p50)} a cell on this host"
+    if rank_by == "estimate":
+        time = f"{estimated(winner)} a cell on {target.title}, {time}"
     return (
-        f"{winner.id} is the fastest acceptable form and {_VERDICT[gate.verdict]} on "
-        f"{wording.count(gate.n)} test cells: "
-        f"{wording.milliseconds(winner.latency.p50)} a cell on this host, "
-        f"{wording.size(winner.size)}."
+        f"{winner.id} is the {fastest} acceptable form and {_VERDICT[gate.verdict]} on "
+        f"{wording.count(gate.n)} test cells: {time}, {wording.size(winner.size)}."
+    )
+
+
+def estimated(row: ParetoRow) -> str:
+    """The estimate with its error; empty where there is none."""
+    if row.estimate is None:
+        return ""
+    return (
+        f"{wording.milliseconds(row.estimate.milliseconds)} by estimate (on boards unseen off by "
+        f"{row.estimate.error_median:.0%} in the middle case, {row.estimate.error_p90:.0%} in nine "
+        "of ten)"
     )
 
 

@@ -207,3 +207,33 @@ def test_where_the_budget_is_too_small_nothing_is_judged_and_the_closest_is_name
     assert "ms over the budget of 1e-06 ms" in str(found.document.closest)
     assert {row.status for row in found.document.rows if row.acceptable} == {"over-budget"}
     assert "No candidate" in (search.out / "optimize.html").read_text()
+
+
+def test_a_choice_by_estimate_goes_by_the_targets_gpu_and_says_so(
+    search: Search, tmp_path: Path
+) -> None:
+    space = search.space
+    process = run(
+        "optimize", "--target", "jetson", "--run", space.run, "--data", space.data,
+        "--recipe", space.recipe, "--channels", "1", "--rank-by", "estimate",
+        "-o", tmp_path / "out",
+    )  # fmt: skip
+    found = OptimizeDocument.from_json((tmp_path / "out" / "optimize.json").read_text())
+    assert found.gate is not None, process.stderr
+    assert process.returncode == {"pass": 0, "fail": 5, "inconclusive": 8}[found.gate.verdict]
+    assert found.settings.rank_by == "estimate"
+    assert {row.form for row in found.rows} == {"onnx-fp32", "onnx-int8"}
+    estimates = {row.form: row.estimate.milliseconds for row in found.rows if row.estimate}
+    assert len(set(estimates.values())) == 2
+    usable = [row for row in found.rows if row.acceptable]
+    assert found.best is not None
+    assert estimates[found.best.form] == min(estimates[row.form] for row in usable)
+    for row in found.rows:
+        assert row.target_ms is None
+        assert row.latency is not None
+    assert "fastest by estimate acceptable form" in found.headline
+    assert "by estimate (on boards unseen off by" in " ".join(process.stdout.split())
+    assert "an ESTIMATE of the latency on the target's GPU" in process.stderr
+    page = (tmp_path / "out" / "optimize.html").read_text()
+    assert "target, estimate" in page
+    assert "on the target: estimate" in page

@@ -47,7 +47,8 @@ def plan_table(search: Search) -> RenderableType:
         table.add_row(trial.name, str(trial.run), str(against), ", ".join(_forms(trial)))
     return Group(
         table,
-        f"budget: {search.budget_ms:g} ms a cell, applied to this host ({search.budget_source})",
+        f"budget: {search.budget_ms:g} ms a cell, {words.COUNTED[search.rank_by]} "
+        f"({search.budget_source})",
         "of the winner's trial alone the gate, the report and the bundle are made",
     )
 
@@ -75,7 +76,8 @@ def summary(document: OptimizeDocument, out: Path) -> RenderableType:
             lines.append(f"bundle: {out / gate.bundle} (starts with {gate.deployed})")
     budget = document.settings
     lines += [
-        f"budget: {budget.budget_ms:g} ms a cell, applied to this host ({budget.budget_source})",
+        f"budget: {budget.budget_ms:g} ms a cell, {words.COUNTED[budget.rank_by]}",
+        f"the budget's source: {budget.budget_source}",
         f"{words.HOST}; {document.target_latency}",
         f"search: {out / JSON}, {out / HTML}",
     ]
@@ -94,15 +96,23 @@ def _table(document: OptimizeDocument) -> Table:
     )
     for heading, justify in (("no.", "right"), ("candidate", "left"), ("front", "left")):
         table.add_column(heading, justify="right" if justify == "right" else "left")
-    for heading in ("sensitivity", "specificity", "latency here", "size"):
+    headings = ["sensitivity", "specificity", "latency here", "size"]
+    if _any_estimate(document):
+        headings.insert(3, "estimate, target")
+    for heading in headings:
         table.add_column(heading, justify="right")
     table.add_column("outcome")
     for row in document.rows:
-        table.add_row(*_row(row))
+        table.add_row(*_row(row, estimates=_any_estimate(document)))
     return table
 
 
-def _row(row: ParetoRow) -> list[str]:
+def _any_estimate(document: OptimizeDocument) -> bool:
+    return any(row.estimate for row in document.rows)
+
+
+def _row(row: ParetoRow, *, estimates: bool) -> list[str]:
+    estimate = wording.milliseconds(row.estimate.milliseconds) if row.estimate else "none"
     return [
         str(row.number),
         row.id,
@@ -110,6 +120,7 @@ def _row(row: ParetoRow) -> list[str]:
         words.change(row, "sensitivity"),
         words.change(row, "specificity"),
         wording.milliseconds(row.latency.p50 if row.latency else None),
+        *([estimate] if estimates else []),
         "no file" if row.size is None else wording.size(row.size),
         row.why,
     ]

@@ -9,6 +9,7 @@ from allnet_edge.convert.estimators import estimate_all
 from allnet_edge.convert.int8_from_tflite import int8_from_tflite
 from allnet_edge.convert.observe_tflite import observe_tflite
 from allnet_edge.convert.ranges import Range
+from allnet_edge.convert.tflite_graph import int8_operators, read_graph
 from allnet_edge.errors import ConversionError
 
 pytestmark = pytest.mark.xdist_group("convert")
@@ -55,6 +56,13 @@ class TestGraph:
         details = pixels_of(quantized)
         assert details["dtype"] == np.int8
         assert details["quantization"] == (1.0, -128)
+
+    def test_what_stays_float_is_named(self, small, quantized):
+        told = int8_operators(read_graph(quantized))
+        assert "operators compute in int8; in float: " in told
+        assert "logits" in told
+        assert "conv" not in told
+        assert int8_operators(read_graph(small.tflite)).startswith("0 of ")
 
     @pytest.mark.parametrize("low_high", [(40, 90), (0, 10), (200, 255), (7, 7)])
     def test_also_where_calibration_never_reaches_0_or_255(self, small, low_high):

@@ -7,6 +7,7 @@ import pytest
 
 from allnet_edge.errors import RecipeError, SplitError, UnknownNameError, UsageError
 from allnet_edge.models.storage import float_model
+from allnet_edge.pipeline.candidates import forms
 from allnet_edge.pipeline.optimize_space import (
     Search,
     Space,
@@ -105,6 +106,31 @@ def test_the_budget_is_the_targets_unless_one_is_given(teacher: Path) -> None:
     assert (given.budget_ms, given.budget_source) == (0.1, "--budget-ms")
 
 
+def test_a_choice_by_estimate_leaves_only_forms_that_the_gpu_runs(teacher: Path) -> None:
+    here = search(teacher, target="jetson", channels=(1.0,))
+    there = search(teacher, target="jetson", channels=(1.0,), rank_by="estimate")
+    assert (here.rank_by, there.rank_by) == ("host", "estimate")
+    formats = [
+        {form.format for form in forms(found.trials[0].plan.recipe, found.trials[0].plan.target)}
+        for found in (here, there)
+    ]
+    assert formats == [{"onnx", "tflite"}, {"onnx"}]
+    names = {stage.name for stage in there.trials[0].plan.stages}
+    assert "export_onnx" in names
+    assert "export_tflite" not in names
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [("pi", "has no TensorRT"), ("x86", "has no TensorRT"), ("jetson-thor-t4000", "clock of its")],
+)
+def test_where_there_is_no_estimate_the_choice_cannot_go_by_it(
+    teacher: Path, target: str, told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        search(teacher, target=target, rank_by="estimate")
+
+
 @pytest.mark.parametrize("budget", [0.0, 0.09, -1.0, float("nan"), float("inf")])
 def test_a_budget_that_nothing_could_meet_or_that_is_none_is_refused(
     teacher: Path, budget: float
@@ -144,6 +170,8 @@ def test_unknown_names_come_with_the_nearest(teacher: Path) -> None:
         search(teacher, precision="int9")
     with pytest.raises(UnknownNameError, match="unknown target"):
         search(teacher, target="jetsun-nano")
+    with pytest.raises(UnknownNameError, match="did you mean estimate"):
+        search(teacher, rank_by="estimated")
     with pytest.raises(UnknownNameError, match="did you mean specificity"):
         search(teacher, max_drops=("specifity=0.02",))
 

@@ -7,7 +7,7 @@ from pareto_example import document
 from report_example import plain
 from test_report_html import HOSTILE, Page, check_sound
 
-from allnet_edge.report.pareto_document import OptimizeDocument
+from allnet_edge.report.pareto_document import EstimatedLatency, OptimizeDocument
 from allnet_edge.report.pareto_page import render_optimize
 from allnet_edge.report.pareto_plot import log_ticks, pareto
 
@@ -59,6 +59,24 @@ def test_the_host_is_never_taken_for_the_device():
     assert "Latency on Jetson Orin Nano Super: not measured" in text
     assert "host-proxy: measured on the machine that searched, never on the device" in text
     assert "2.50 ms a cell on this host" in text
+
+
+def test_an_estimate_never_stands_without_that_name_and_its_error():
+    found = document()
+    assert "estimate" not in said(found)
+    estimate = EstimatedLatency(milliseconds=1.25, error_median=0.3, error_p90=0.61, error_n=26)
+    rows = (found.rows[0].model_copy(update={"estimate": estimate}), *found.rows[1:])
+    found = found.model_copy(update={"rows": rows})
+    text = said(found)
+    assert re.search(r"1\.25 ms ?estimate, not measured", text)
+    assert "(n = 26) it was off by 30 % in the middle case and by 61 % in nine of ten" in text
+    assert "The choice goes by the latency on this host." in text
+    settings = found.settings.model_copy(update={"rank_by": "estimate"})
+    by_it = found.model_copy(update={"settings": settings})
+    assert "The choice goes by them." in said(by_it)
+    assert "milliseconds a cell on the target: estimate" in pareto(by_it, "key")
+    # Only what has an estimate can stand in the plot.
+    assert len(TestPlot().discs(by_it)) == 1
 
 
 def test_the_gate_is_said_to_have_run_once_and_after_the_choice():
