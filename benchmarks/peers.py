@@ -158,6 +158,8 @@ def tools_of(
             stages = SECONDS_OF_OWN[name.split("-")[1]]
             if "fp32" in name:
                 stages = stages[:1]
+            if "mixed" in name:
+                stages = (*stages, "mixed")
             seconds = sum(read_json(arguments.build / s / "stage.json")["seconds"] for s in stages)
             tools[name] = Tool(runner.infer, path, seconds, "")
     tools["tflite"] = from_tflite(data, arguments)

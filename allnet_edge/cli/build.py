@@ -32,7 +32,10 @@ def build(
     ] = None,
     prune: Annotated[
         str | None,
-        typer.Option("--prune", help="none, 2:4, unstructured=S or channels=R (share of MACs)."),
+        typer.Option(
+            "--prune",
+            help="none, 2:4, unstructured=S, channels=R (share of MACs) or channels=R,2:4.",
+        ),
     ] = None,
     qat: Annotated[
         int | None,
