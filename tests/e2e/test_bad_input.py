@@ -141,6 +141,21 @@ class TestOnARun:
         assert (told["specificity"]["n"], told["specificity"]["fewest"]) == (healthy, 2703)
         assert not (tmp_path / "out").exists()
 
+    def test_a_gate_that_cannot_decide_leaves_with_8_and_says_how_many_cells_would(
+        self, own: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        margins = ("--max-drop", "specificity=0.001", "--max-drop", "sensitivity=0.001")
+        process = self.build(own, tmp_path / "out", *margins, "--precision", "fp32")
+        assert process.returncode == 8, process.stderr
+        said = " ".join(process.stdout.split())
+        assert "gate verdict: inconclusive" in said
+        assert "what to do: hold out more cells: about " in said
+        assert "cells for specificity (now " in said
+        gate = json.loads((tmp_path / "out" / "gate" / "gate.json").read_text())
+        checks = {one["metric"]: one for one in gate["candidates"][0]["checks"]}
+        assert checks["specificity"]["verdict"] == "inconclusive"
+        assert f"about {checks['sensitivity']['needed']} cells for sensitivity" in said
+
     def test_changed_weights(self, own: tuple[Path, Path], tmp_path: Path) -> None:
         weights = own[0] / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
