@@ -3,4 +3,4 @@
 Research use only; nothing here makes a diagnosis.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

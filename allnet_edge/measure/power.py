@@ -1,10 +1,12 @@
-"""What a number of cells can decide, before anything is converted: the power of the gate."""
+"""What a number of cells can decide, before anything is converted: the power of one of the gate's
+two checks by rates.
+"""
 
 import math
 
 import numpy as np
 
-from allnet_edge.measure.intervals import normal_quantile, tango
+from allnet_edge.measure.intervals import normal_quantile, student_quantile, tango
 from allnet_edge.measure.metrics import FloatArray
 from allnet_edge.measure.paired import by_bounds
 
@@ -14,32 +16,40 @@ _DEVIATIONS = 6
 _FURTHER = 10
 
 
-def fewest_cells(margin: float, confidence: float = 0.95) -> int | None:
-    """The smallest number of cells of a class with which a candidate can pass at all.
+def fewest_cells(
+    margin: float, confidence: float = 0.95, patients: int | None = None
+) -> int | None:
+    """The smallest number of cells of a class with which no changed decision is a pass.
 
-    With it a candidate passes that changes no decision: Tango's lower bound is then
-    ``-z^2 / (n + z^2)``.
+    Tango's lower bound is then ``-z^2 / (n + z^2)``. With fewer cells only a gain passes.
 
     Args:
         margin: Largest allowed drop of the class's rate, 0 <= margin < 1.
         confidence: One-sided, of the bound.
+        patients: Of the class; None where unknown. The gate's quantile is then Student's.
 
     Returns:
-        None for a margin of 0: then only a gain passes.
+        None where no number of cells does: for a margin of 0, and for one patient.
     """
-    if margin == 0:
+    quantile = _quantile(confidence, patients)
+    if margin == 0 or quantile is None:
         return None
-    square = normal_quantile(confidence) ** 2
-    return math.ceil(square * (1 - margin) / margin)
+    return math.ceil(quantile**2 * (1 - margin) / margin)
 
 
-def chance_of_pass(cells: int, changed: float, margin: float, confidence: float = 0.95) -> float:
-    """How often the gate passes a candidate that is truly as good as the float network.
+def chance_of_pass(
+    cells: int,
+    changed: float,
+    margin: float,
+    confidence: float = 0.95,
+    patients: int | None = None,
+) -> float:
+    """How often the check of one class passes a candidate that is truly as good as the float one.
 
     Exact for independent cells, by summing over all numbers of changed decisions (binomial) and of
     gains among them (binomial, one half); the decision is the gate's own, Tango's interval (Tango
-    1998, Statistics in Medicine 17:891). Cells of one patient change together, so that with
-    known patients the chance is lower.
+    1998, Statistics in Medicine 17:891). With known patients it is an upper limit: their cells
+    change together, and the gate's bootstrap may widen its bounds further.
 
     Args:
         cells: Of the class, at least 1.
@@ -47,10 +57,14 @@ def chance_of_pass(cells: int, changed: float, margin: float, confidence: float 
             in the other, 0..1; as many gained as lost in the long run.
         margin: Largest allowed drop of the class's rate, 0 <= margin < 1.
         confidence: One-sided, of the bound.
+        patients: As of `fewest_cells`.
 
     Returns:
-        A probability, 0..1.
+        A probability, 0..1. The gate has three more checks, so that it passes less often.
     """
+    quantile = _quantile(confidence, patients)
+    if quantile is None:
+        return 0.0
     mean = cells * changed
     reach = _DEVIATIONS * math.sqrt(mean * (1 - changed)) + _FURTHER
     first, last = max(0, math.floor(mean - reach)), min(cells, math.ceil(mean + reach))
@@ -59,7 +73,7 @@ def chance_of_pass(cells: int, changed: float, margin: float, confidence: float 
     total, gains = 0.0, 0
     for changes in range(last + 1):
         # The fewest gains that pass grow by one at most with each further changed decision.
-        while gains <= changes and not _passes(gains, changes - gains, cells, margin, confidence):
+        while gains <= changes and not _passes(gains, changes - gains, cells, margin, quantile):
             gains += 1
         if changes >= first and gains <= changes:
             total += _binomial(changes, cells, changed, factorials) * float(
@@ -73,8 +87,15 @@ def chance_of_pass(cells: int, changed: float, margin: float, confidence: float 
     return min(total, 1.0)
 
 
-def _passes(gains: int, losses: int, cells: int, margin: float, confidence: float) -> bool:
-    return by_bounds(tango(gains, losses, cells, confidence), margin) == "pass"
+def _quantile(confidence: float, patients: int | None) -> float | None:
+    """As in the gate's bounds; None for one patient, who says nothing about others."""
+    if patients is None:
+        return normal_quantile(confidence)
+    return student_quantile(confidence, patients - 1) if patients > 1 else None
+
+
+def _passes(gains: int, losses: int, cells: int, margin: float, quantile: float) -> bool:
+    return by_bounds(tango(gains, losses, cells, z=quantile), margin) == "pass"
 
 
 def _binomial(k: int, n: int, share: float, factorials: FloatArray) -> float:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from allnet_edge.artifacts.builddir import BuildDir
 from allnet_edge.artifacts.files import write_json, write_text
+from allnet_edge.errors import ConversionError, UsageError
 from allnet_edge.pipeline.optimize_document import (
     Entry,
     Latencies,
@@ -115,7 +116,11 @@ def _measure(search: Search, found: Sequence[Entry], progress: Progress) -> Meas
 def _estimate(
     search: Search, found: Sequence[Entry], progress: Progress
 ) -> dict[str, EstimatedLatency]:
-    """Of every ONNX graph, where the target has a GPU that is known; by SHA-256."""
+    """Of every ONNX graph, where the target has a GPU that is known; by SHA-256.
+
+    Raises:
+        AllnetEdgeError: A graph has no estimate, and the choice is to go by it.
+    """
     if not can_estimate(search.target):
         return {}
     files = [
@@ -123,4 +128,10 @@ def _estimate(
         for entry in found
         if entry.found is not None and entry.form.format == "onnx"
     ]
-    return estimate_all(files, search.target, progress)
+    try:
+        return estimate_all(files, search.target, progress)
+    except (ConversionError, UsageError) as error:
+        if search.rank_by == "estimate":
+            raise
+        progress(f"no estimates: {error.what}", 1, 1)
+        return {}

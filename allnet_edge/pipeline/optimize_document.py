@@ -272,9 +272,10 @@ def _notes(
     if search.rank_by == "estimate":
         notes.append(
             "The choice goes by an ESTIMATE of the latency on the target's GPU, not by a "
-            "measurement: two forms that lie nearer to each other than its error may stand in the "
-            "other order there. 2:4 zeros are taken as if they were dense. Forms for LiteRT, which "
-            "do not run on that GPU, were not made."
+            "measurement, and without the host's share, which the budget has in it: two forms that "
+            "lie nearer to each other than its error may stand in the other order there. 2:4 zeros "
+            "are taken as if they were dense. Forms for LiteRT, which do not run on that GPU, were "
+            "not made."
         )
     elif "tensorrt" in search.target.runtimes:
         notes.append(

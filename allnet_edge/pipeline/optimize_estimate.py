@@ -34,7 +34,8 @@ def estimate_all(
         By SHA-256.
 
     Raises:
-        ConversionError: A graph cannot be read.
+        ConversionError: A graph cannot be read, or its shapes are not fixed.
+        UsageError: Graph and precision contradict each other.
     """
     distinct = {sha: (path, precision) for sha, path, precision in files}
     found = {}

@@ -97,7 +97,8 @@ def make_search(space: Space, out: Path) -> Search:
     """Resolve a space, before anything runs.
 
     Raises:
-        UsageError: A run or a data set that is not there, or a network that is given twice.
+        UsageError: A run or a data set that is not there, a network that is given twice, or no
+            estimate for this target where the choice is to go by it.
         SplitError: A student was trained on another split.
         RecipeError: A share, a budget or a recipe that cannot be used, or a space with nothing in
             it.

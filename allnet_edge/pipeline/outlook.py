@@ -1,5 +1,8 @@
 """What the gate will be able to decide: the number of its cells is known before anything runs."""
 
+from collections.abc import Sequence
+
+from allnet_edge.data.proof import Member
 from allnet_edge.data.split import load_split
 from allnet_edge.measure.power import chance_of_pass, fewest_cells
 from allnet_edge.pipeline.plan import Plan
@@ -10,12 +13,11 @@ CHANGED = (0.01, 0.02, 0.05, 0.1)
 
 
 class Chance(Frozen):
-    """How often a truly equal candidate passes.
+    """How often the check of a rate passes a truly equal candidate.
 
     Attributes:
         changed: Share of the class's cells whose decision it changes, 0..1.
-        passes: Probability, 0..1; cells are taken for independent, so that it is less where those
-            of one patient change together.
+        passes: Probability, 0..1, an upper limit where patients are known; see `chance_of_pass`.
     """
 
     changed: float
@@ -29,16 +31,18 @@ class Outlook(Frozen):
         metric: ``sensitivity`` or ``specificity``.
         labels: Of the class, as the data set has them.
         n: Cells of the class in the test part.
-        validation: Its cells in the validation part, which the threshold is fitted on.
+        patients: Of them; None where any patient of the test part is unknown.
+        validation: Cells of the class in the validation part, which the threshold is fitted on.
         margin: Largest allowed drop, 0..1.
-        fewest: Cells with which a candidate without one changed decision passes; None for a
-            margin of 0.
+        fewest: Cells with which a candidate passes that changes no decision; None where no number
+            does: for a margin of 0, and for one patient.
         chances: For each of `CHANGED`; empty where there is no cell.
     """
 
     metric: str
     labels: tuple[str, ...]
     n: int
+    patients: int | None
     validation: int
     margin: float
     fewest: int | None
@@ -46,15 +50,21 @@ class Outlook(Frozen):
 
     @property
     def warning(self) -> str | None:
-        """What to say where no candidate can pass."""
+        """What to say where a candidate that changes no decision does not pass."""
+        told = f"{self.metric}: with {self.n} held-out cells ({', '.join(self.labels)}) "
+        if self.patients == 1:
+            return (
+                f"{told}of one patient nothing can be shown about others. Expect 'inconclusive' "
+                "(exit code 8), or hold out more patients (data split) and train on that split"
+            )
         if self.fewest is None or self.n >= self.fewest:
             return None
+        of = "" if self.patients is None else f" of {self.patients} patients"
         return (
-            f"{self.metric}: with {self.n} held-out cells ({', '.join(self.labels)}) a candidate "
-            "that changes no decision is not yet shown to stay within the margin of "
-            f"{100 * self.margin:g} points; that takes {self.fewest}. Expect 'inconclusive' (exit "
-            "code 8), or deal a larger test part (data split --fractions) and train on that split, "
-            f"or accept a wider margin (--max-drop {self.metric}=...)"
+            f"{told}a candidate that changes no decision is not yet shown to stay within the "
+            f"margin of {100 * self.margin:g} points; that takes {self.fewest}{of}. "
+            "Expect 'inconclusive' (exit code 8), or deal a larger test part (data split --fractions) and train on that "
+            f"split, or accept a wider margin (--max-drop {self.metric}=...)"
         )
 
 
@@ -77,18 +87,30 @@ def outlook(plan: Plan) -> tuple[Outlook, ...]:
     ):
         labels = tuple(sorted(label for label, index in classes.items() if index == number))
         n = sum(member.label in labels for member in parts["test"])
+        patients = _patients(parts["test"], labels)
         found.append(
             Outlook(
                 metric=metric,
                 labels=labels,
                 n=n,
+                patients=patients,
                 validation=sum(member.label in labels for member in parts["validation"]),
                 margin=margin,
-                fewest=fewest_cells(margin, gate.confidence),
+                fewest=fewest_cells(margin, gate.confidence, patients),
                 chances=tuple(
-                    Chance(changed=share, passes=chance_of_pass(n, share, margin, gate.confidence))
+                    Chance(
+                        changed=share,
+                        passes=chance_of_pass(n, share, margin, gate.confidence, patients),
+                    )
                     for share in (CHANGED if n else ())
                 ),
             )
         )
     return tuple(found)
+
+
+def _patients(members: Sequence[Member], labels: Sequence[str]) -> int | None:
+    """Of the cells of a class; None where the gate takes patients for unknown."""
+    if any(member.patient is None for member in members):
+        return None
+    return len({member.patient for member in members if member.label in labels})

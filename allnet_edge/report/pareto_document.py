@@ -265,6 +265,11 @@ class OptimizeDocument(Part):
         return tuple(row.id for row in self.rows if row.front)
 
     @property
+    def an_estimate(self) -> EstimatedLatency | None:
+        """Any row's: the model's error is the same for all; None where nothing was estimated."""
+        return next((row.estimate for row in self.rows if row.estimate), None)
+
+    @property
     def best(self) -> ParetoRow | None:
         """The winner's row."""
         return next((row for row in self.rows if row.id == self.winner), None)

@@ -4,7 +4,13 @@ from types import MappingProxyType
 
 from allnet_edge.report import wording
 from allnet_edge.report.document import TargetFacts
-from allnet_edge.report.pareto_document import GateOutcome, ParetoRow, RankBy, Status
+from allnet_edge.report.pareto_document import (
+    EstimatedLatency,
+    GateOutcome,
+    ParetoRow,
+    RankBy,
+    Status,
+)
 from allnet_edge.spec.gate import Verdict
 
 HOST = "host-proxy: measured on the machine that searched, never on the device"
@@ -50,12 +56,13 @@ def headline(
             "No candidate is acceptable within the budget, so no gate was run and nothing may run "
             f"on {target.title}. {closest or ''}".rstrip()
         )
-    fastest = "fastest" if rank_by == "host" else "fastest by estimate"
     time = f"{wording.milliseconds(winner.latency.p50)} a cell on this host"
+    by = ""
     if rank_by == "estimate":
+        by = " by estimate"
         time = f"{estimated(winner)} a cell on {target.title}, {time}"
     return (
-        f"{winner.id} is the {fastest} acceptable form and {_VERDICT[gate.verdict]} on "
+        f"{winner.id} is the fastest acceptable form{by} and {_VERDICT[gate.verdict]} on "
         f"{wording.count(gate.n)} test cells: {time}, {wording.size(winner.size)}."
     )
 
@@ -64,10 +71,22 @@ def estimated(row: ParetoRow) -> str:
     """The estimate with its error; empty where there is none."""
     if row.estimate is None:
         return ""
+    time = wording.milliseconds(row.estimate.milliseconds)
+    return f"{time} by estimate ({_off(row.estimate)})"
+
+
+def of_estimates(one: EstimatedLatency) -> str:
+    """What all estimates of a search have in common."""
     return (
-        f"{wording.milliseconds(row.estimate.milliseconds)} by estimate (on boards unseen off by "
-        f"{row.estimate.error_median:.0%} in the middle case, {row.estimate.error_p90:.0%} in nine "
-        "of ten)"
+        "a roofline of the target's GPU at its highest clock, without the host's share, never "
+        f"measured; {_off(one)} (n {one.error_n})"
+    )
+
+
+def _off(one: EstimatedLatency) -> str:
+    return (
+        f"on boards unseen off by {one.error_median:.0%} in the middle case, {one.error_p90:.0%} "
+        "in nine of ten"
     )
 
 

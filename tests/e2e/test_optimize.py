@@ -231,7 +231,7 @@ def test_a_choice_by_estimate_goes_by_the_targets_gpu_and_says_so(
     for row in found.rows:
         assert row.target_ms is None
         assert row.latency is not None
-    assert "fastest by estimate acceptable form" in found.headline
+    assert "fastest acceptable form by estimate" in found.headline
     assert "by estimate (on boards unseen off by" in " ".join(process.stdout.split())
     assert "an ESTIMATE of the latency on the target's GPU" in process.stderr
     page = (tmp_path / "out" / "optimize.html").read_text()

@@ -48,8 +48,8 @@ def plan_table(plan: Plan, outlook: Sequence[Outlook]) -> RenderableType:
 
 
 def _outlook_table(outlook: Sequence[Outlook]) -> Table:
-    table = Table(title="what the gate can decide: how often a truly equal candidate passes")
-    for heading in ("", "gate cells", "needed at least", "validation cells"):
+    table = Table(title="how often the check of each class passes a truly equal candidate")
+    for heading in ("", "gate cells", "patients", "needed at least", "validation cells"):
         table.add_column(heading)
     for changed in CHANGED:
         table.add_column(f"{100 * changed:g} % changed", justify="right")
@@ -57,7 +57,8 @@ def _outlook_table(outlook: Sequence[Outlook]) -> Table:
         table.add_row(
             f"{one.metric} ({', '.join(one.labels)})",
             f"{one.n:,}",
-            "a gain" if one.fewest is None else f"{one.fewest:,}",
+            "unknown" if one.patients is None else f"{one.patients:,}",
+            "no number does" if one.fewest is None else f"{one.fewest:,}",
             f"{one.validation:,}",
             *(f"{100 * chance.passes:.0f} %" for chance in one.chances),
         )

@@ -81,6 +81,8 @@ def summary(document: OptimizeDocument, out: Path) -> RenderableType:
         f"{words.HOST}; {document.target_latency}",
         f"search: {out / JSON}, {out / HTML}",
     ]
+    if document.an_estimate:
+        lines.append(f"estimates: {words.of_estimates(document.an_estimate)}")
     if document.phantom:
         lines.append(PHANTOM)
     return Group(_table(document), *lines, "research use only; never a diagnosis")
@@ -97,18 +99,14 @@ def _table(document: OptimizeDocument) -> Table:
     for heading, justify in (("no.", "right"), ("candidate", "left"), ("front", "left")):
         table.add_column(heading, justify="right" if justify == "right" else "left")
     headings = ["sensitivity", "specificity", "latency here", "size"]
-    if _any_estimate(document):
+    if document.an_estimate:
         headings.insert(3, "estimate, target")
     for heading in headings:
         table.add_column(heading, justify="right")
     table.add_column("outcome")
     for row in document.rows:
-        table.add_row(*_row(row, estimates=_any_estimate(document)))
+        table.add_row(*_row(row, estimates=document.an_estimate is not None))
     return table
-
-
-def _any_estimate(document: OptimizeDocument) -> bool:
-    return any(row.estimate for row in document.rows)
 
 
 def _row(row: ParetoRow, *, estimates: bool) -> list[str]:

@@ -58,7 +58,7 @@ def require_sparsity(path: Path, pruning: PruneSpec) -> str | None:
     Raises:
         ConversionError: A block of four has more than two values; says in which layers.
     """
-    if pruning.kind != "2:4" and not pruning.two_of_four:
+    if not (pruning.kind == "2:4" or (pruning.kind == "channels" and pruning.two_of_four)):
         return None
     shares = invalid_blocks(onnx.load(path))
     broken = {node: share for node, share in shares.items() if share > 0}

@@ -18,7 +18,7 @@ from allnet_edge.convert.ranges import read_ranges
 from allnet_edge.errors import GateFailed
 from allnet_edge.models.storage import float_model
 from allnet_edge.pipeline.stage import Work
-from allnet_edge.pipeline.stages.graph_rules import require_qdq_rules
+from allnet_edge.pipeline.stages.graph_rules import require_qdq_rules, require_sparsity
 from allnet_edge.pipeline.stages.selecting import ahead_of, selection_of
 from allnet_edge.search.groups import Group, Layer, blocks, layers_of, parts
 from allnet_edge.search.mixed import find
@@ -95,6 +95,7 @@ class OnnxForms:
         quantized = self.quantize(kept)
         require_qdq_rules(quantized, keep_float=nodes)
         mixed_from_qdq(quantized, path, nodes)
+        require_sparsity(path, self._work.recipe.prune)
         return path
 
     def _nodes(self, kept: frozenset[str]) -> list[str]:

@@ -21,6 +21,32 @@ def test_the_fewest_cells_pass_without_a_change_and_one_less_does_not(
     assert by_bounds(tango(0, 0, n - 1, confidence), margin) == "inconclusive"
 
 
+@pytest.mark.parametrize("patients", [2, 5, 12, 40])
+def test_with_known_patients_it_is_the_gates_own_bound_that_decides(patients: int) -> None:
+    """The same number of cells of each patient, and no decision that changes."""
+    spec = GateSpec()
+    n = fewest_cells(spec.specificity, spec.confidence, patients)
+    assert n is not None
+    for cells, verdict in ((n, "pass"), (n - 1, "inconclusive")):
+        names = np.array([f"p{at % patients}" for at in range(cells)])
+        right = np.ones(cells, np.bool_)
+        bounds = PairedDifference.of(right, right, names, spec).bounds()
+        assert by_bounds(bounds, spec.specificity) == verdict
+        chance = chance_of_pass(cells, 0.0, spec.specificity, spec.confidence, patients)
+        assert chance == (verdict == "pass")
+
+
+def test_one_patient_shows_nothing_about_others() -> None:
+    assert fewest_cells(0.02, 0.95, 1) is None
+    assert chance_of_pass(5000, 0.0, 0.02, 0.95, 1) == 0
+
+
+def test_few_patients_decide_less_than_unknown_ones_seem_to() -> None:
+    by_patients = [chance_of_pass(400, 0.02, 0.02, 0.95, m) for m in (3, 12, 40, 1000)]
+    assert by_patients == sorted(by_patients)
+    assert by_patients[0] < by_patients[-1] <= chance_of_pass(400, 0.02, 0.02) + 1e-9
+
+
 def test_two_points_at_95_percent_take_133_cells() -> None:
     assert fewest_cells(0.02) == 133
 

@@ -99,7 +99,9 @@ def test_lost_zeros_stop_the_build_and_name_the_layer(
     assert told == "100 % of the 2:4 blocks of 1 layers hold two zeros"
 
 
-@pytest.mark.parametrize("pruning", [PruneSpec(), PruneSpec(kind="channels")])
+@pytest.mark.parametrize(
+    "pruning", [PruneSpec(), PruneSpec(kind="channels"), PruneSpec(two_of_four=True)]
+)
 def test_zeros_that_nobody_asked_for_are_not_missed(float_graph: Path, pruning: PruneSpec) -> None:
     assert require_sparsity(float_graph, pruning) is None
 

@@ -71,6 +71,11 @@ def test_an_estimate_never_stands_without_that_name_and_its_error():
     assert re.search(r"1\.25 ms ?estimate, not measured", text)
     assert "(n = 26) it was off by 30 % in the middle case and by 61 % in nine of ten" in text
     assert "The choice goes by the latency on this host." in text
+    # Also where the winner has none, and where there is no winner.
+    moved = (found.rows[1].model_copy(update={"estimate": estimate}), *found.rows[2:])
+    for others in ((document().rows[0], *moved), moved):
+        told = said(found.model_copy(update={"rows": others}))
+        assert "never measured; on published times" in told
     settings = found.settings.model_copy(update={"rank_by": "estimate"})
     by_it = found.model_copy(update={"settings": settings})
     assert "The choice goes by them." in said(by_it)
