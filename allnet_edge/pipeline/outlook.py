@@ -62,9 +62,10 @@ class Outlook(Frozen):
         of = "" if self.patients is None else f" of {self.patients} patients"
         return (
             f"{told}a candidate that changes no decision is not yet shown to stay within the "
-            f"margin of {100 * self.margin:g} points; that takes {self.fewest}{of}. "
-            "Expect 'inconclusive' (exit code 8), or deal a larger test part (data split --fractions) and train on that "
-            f"split, or accept a wider margin (--max-drop {self.metric}=...)"
+            f"margin of {100 * self.margin:g} points; that takes {self.fewest}{of}. Expect "
+            "'inconclusive' (exit code 8), or deal a larger test part (data split --fractions) and "
+            "train on that split, or accept a wider margin "
+            f"(--max-drop {self.metric}=...)"
         )
 
 

@@ -12,11 +12,15 @@ from convert_support import Converted, answers, constants, maker, of_type, users
 from allnet_edge import models
 from allnet_edge.convert.engine_from_onnx import EngineBuilder
 from allnet_edge.convert.estimators import estimate_all
+from allnet_edge.convert.nodes_of_layers import nodes_of_layers
 from allnet_edge.convert.observe_onnx import observe_onnx
 from allnet_edge.convert.onnx_from_keras import onnx_from_keras
 from allnet_edge.convert.qdq_from_onnx import qdq_from_onnx
 from allnet_edge.convert.qdq_rules import violations
 from allnet_edge.data.phantom import generate
+from allnet_edge.errors import ConversionError
+from allnet_edge.pipeline.stages.graph_rules import require_qdq_rules
+from allnet_edge.search.groups import blocks, layers_of
 from allnet_edge.spec.network import NetworkSpec, Preprocess
 
 pytestmark = pytest.mark.xdist_group("convert")
@@ -85,6 +89,23 @@ def test_int8_has_no_violation(files, form):
     model = onnx.load(files[form])
     onnx.checker.check_model(model, full_check=True)
     assert violations(model) == ()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_mixture_breaks_no_rule_but_those_of_what_joins_float_values(network, files, seed):
+    """A build that makes one checks it, and must not be stopped by a mixture that is sound."""
+    groups = blocks(layers_of(network.network))
+    rng = np.random.default_rng(seed)
+    kept = [group for group in groups if rng.random() < 0.5] or [groups[0]]
+    nodes = nodes_of_layers(network.onnx)
+    names = sorted(node for group in kept for layer in group.layers for node in nodes[layer.name])
+    seen = observe_onnx(network.onnx, network.calibration[:3])
+    ranges = estimate_all(seen, "min-max", symmetric=True)
+    path = network.folder / f"kept{seed}.onnx"
+    qdq_from_onnx(network.onnx, path, ranges, keep_float=names)
+    assert "no violation" in require_qdq_rules(path, keep_float=names)
+    with pytest.raises(ConversionError, match="Q/DQ"):
+        require_qdq_rules(path)
 
 
 def test_tensorrt_builds_it(builder, files):
