@@ -72,6 +72,8 @@ class FormatQuantization(_Part):
 
     Attributes:
         checked: What was found to hold of the int8 graph that was written, in sentences.
+        operators: How many operators compute in int8, and which do not; None for ONNX, where the
+            rules that were checked say it.
         constant: Tensors with one value on all calibration images: what computes them counts for
             nothing.
         mixed: Why there is a mixed form, or why there is none; None where it was not asked for.
@@ -83,6 +85,7 @@ class FormatQuantization(_Part):
     stability: RangeStability | None
     trials: tuple[RangeTrial, ...]
     checked: tuple[str, ...] = ()
+    operators: str | None = None
     constant: tuple[str, ...] = ()
     parts: tuple[GroupCost, ...] = ()
     blocks: tuple[GroupCost, ...] = ()

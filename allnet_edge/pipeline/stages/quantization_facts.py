@@ -40,6 +40,7 @@ def _format(name: str, ranges: _Row, searched: _Row | None) -> doc.FormatQuantiz
         stability=_picked(doc.RangeStability, ranges["stability"]),
         trials=tuple(_picked(doc.RangeTrial, row) for row in ranges["tried"]),
         checked=tuple(ranges["checked"]),
+        operators=ranges["operators"],
         constant=tuple(ranges["constant"]),
     )
     if searched is None:

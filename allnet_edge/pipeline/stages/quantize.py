@@ -221,20 +221,19 @@ def _quantize(
     write_ranges(work.folder / f"ranges_{form.format}.json", kept)
     target = work.folder / f"model.int8{form.source.suffix}"
     form.write(target, kept.by_tensor, kept.means_to_use)
-    checked = (
-        _checked(target, work.recipe.prune)
-        if form.format == "onnx"
-        else (int8_operators(read_graph(target)),)
-    )
+    checked = _checked(target, work.recipe.prune) if form.format == "onnx" else ()
+    operators = int8_operators(read_graph(target)) if form.format == "tflite" else None
     _tell(work, form.format, chosen, rows)
     constant = sorted(name for name, one in both.histograms.items() if one.constant)
-    for sentence in (*checked, *(f"'{name}' is the same on every image" for name in constant)):
+    same = (f"'{name}' is the same on every image" for name in constant)
+    for sentence in (*checked, *filter(None, [operators]), *same):
         work.log.info("%s: %s", form.format, sentence)
     return {
         "estimator": chosen.estimator,
         "bias_correction": chosen.bias_correction,
         "stability": stabilities[chosen.estimator].to_json(),
         "checked": checked,
+        "operators": operators,
         "constant": constant,
         "tried": [row.to_json() for row in rows],
     }

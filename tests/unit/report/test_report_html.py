@@ -285,6 +285,15 @@ def test_quantization_tells_what_was_tried_and_what_each_part_costs(page):
     assert "msenot triedthe same ranges as entropy" in said
 
 
+def test_quantization_tells_what_was_checked_what_stays_float_and_what_is_dead(page):
+    said = page.visible
+    assert "✔ checked The int8 graph: no violation of the Q/DQ rules (9 quantized act" in said
+    assert "The int8 graph: 10 of 12 operators compute in int8; in float: net/logits." in said
+    assert said.count("✔ checked") == 1  # a count is no check
+    assert "1 tensor has the same value at every place of every image" in said
+    assert "net/dead_relu" in said
+
+
 def test_pruning_tells_what_was_removed_and_what_fine_tuning_gave_back(page):
     said = page.visible
     assert "12.0 → 5.9 million multiply-accumulates (49 %), 1.50 → 0.75 million parameters" in said
