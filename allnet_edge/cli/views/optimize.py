@@ -21,6 +21,7 @@ def plan_json(search: Search) -> dict[str, object]:
         "out": str(search.out),
         "budget_ms": search.budget_ms,
         "budget_source": search.budget_source,
+        "rank_by": search.rank_by,
         "recipe": search.trials[0].plan.recipe.model_dump(mode="json"),
         "trials": [
             {
