@@ -241,6 +241,7 @@ def words(found: dict[str, object]) -> str:
     return f"median {found['median']:.0%}, 90th percentile {found['p90']:.0%} (n {found['n']})"
 
 
+# Any: the rows that this script has just made for its own JSON.
 def with_tables(text: str, result: dict[str, Any]) -> str:
     lines = table(
         ("Fitted without", "all", "classifiers", "YOLO"),

@@ -86,6 +86,7 @@ def write(folder: Path) -> None:
             number += 1
 
 
+# Any, here and below: lines of JSON that the killed writer printed, and counts made of them.
 def trial(folder: Path, seconds: float) -> dict[str, Any]:
     """Kill a writer ``seconds`` after its first field; what was acknowledged and what is there."""
     lines = _killed(folder, seconds)

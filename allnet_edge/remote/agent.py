@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Dict  # noqa: UP035 - Python 3.8
 MAGIC = "allnet-edge agent 1"
 CHUNK = 1 << 18
 
+# Any: a message's fields differ from kind to kind; each reader takes what its own kind has.
 Json = Dict[str, Any]  # noqa: UP006 - evaluated at run time, also by Python 3.8
 
 

@@ -47,6 +47,7 @@ def check(
     print(f"  {sum(map(len, ours))} cells in {len(fields)} fields; {json.dumps(told['counts'])}")  # noqa: T201
 
 
+# Any, here and below: cells as `infer --json` prints them, compared key by key.
 def differences(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[str]:
     """What of one field is not alike; boxes may differ by a pixel."""
     if len(ours) != len(theirs):
